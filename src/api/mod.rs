@@ -1,0 +1,1 @@
+//! The API role: REST, sessions, consoles.

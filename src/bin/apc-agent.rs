@@ -1,0 +1,3 @@
+//! `apc-agent`: the SSH server inside an instance.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! `apc`: client and policy tool.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! `apcd`: every server role.
+
+fn main() {}

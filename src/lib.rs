@@ -1,0 +1,45 @@
+//! Gatehouse: a policy language, its compiler and evaluator, and the gate that it guards.
+//!
+//! Read it in this order. [`limits`] has every bound. A [`source`] is a document's text; [`syntax`] reads it,
+//! [`diagnostic`]s say what is wrong with it, [`compile`] makes a policy set of several, [`eval`] decides a request
+//! by it, [`lint`] looks for what an author will regret. [`session`] is the conversation between a client and a
+//! job instance as a pure function. All of that is without clock, file, socket or runtime, and is what remains with
+//! `--no-default-features`.
+//!
+//! The platform stands on it: `wire` has what is sent and stored, `store` keeps it, `audit` writes down what was
+//! decided, `config` is the operator's file, `link` the mutual TLS between roles, `gate` turns tokens and operations
+//! into requests and decisions into grants. On these stand the roles: `auth`, `ssh`, `api`, `im`, `router`; and on
+//! everything `cli`, the two programs.
+
+#[cfg(feature = "platform")]
+pub mod api;
+#[cfg(feature = "platform")]
+pub mod audit;
+#[cfg(feature = "platform")]
+pub mod auth;
+#[cfg(feature = "platform")]
+pub mod cli;
+pub mod compile;
+#[cfg(feature = "platform")]
+pub mod config;
+pub mod diagnostic;
+pub mod eval;
+#[cfg(feature = "platform")]
+pub mod gate;
+#[cfg(feature = "platform")]
+pub mod im;
+pub mod limits;
+#[cfg(feature = "platform")]
+pub mod link;
+pub mod lint;
+#[cfg(feature = "platform")]
+pub mod router;
+pub mod session;
+pub mod source;
+#[cfg(feature = "agent")]
+pub mod ssh;
+#[cfg(feature = "platform")]
+pub mod store;
+pub mod syntax;
+#[cfg(feature = "agent")]
+pub mod wire;

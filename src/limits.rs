@@ -1,0 +1,40 @@
+//! Every bound of the language and the gate, each a named constant with its reason.
+
+/// Bytes in a policy document; a larger one is one diagnostic and is not read further.
+pub const DOCUMENT_BYTES_MAX: usize = 512 * 1024;
+
+/// Blocks and parentheses around one place, counted together, so that no walk of the tree needs a deep stack.
+pub const NESTING_MAX: usize = 64;
+
+/// Tokens between the parentheses of one `if`.
+pub const CONDITION_TOKENS_MAX: usize = 4_096;
+
+/// Values asserted by one claim (`permit a, b, ...`).
+pub const CLAIM_VALUES_MAX: usize = 1_024;
+
+/// Bytes in a fully qualified name or a realm.
+pub const FQN_BYTES_MAX: usize = 4_096;
+
+/// Segments of namespace and local name together.
+pub const FQN_SEGMENTS_MAX: usize = 64;
+
+/// Facts in one request.
+pub const FACTS_MAX: usize = 4_096;
+
+/// Bytes of all facts of one request together (issuers, types and values).
+pub const FACTS_BYTES_MAX: usize = 1024 * 1024;
+
+/// Diagnostics shown for one document; the count goes on.
+pub const DIAGNOSTICS_SHOWN_MAX: usize = 200;
+
+/// Bytes in one session frame with its header, so that no peer makes the other allocate more.
+pub const FRAME_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes in a token; larger ones are refused before any cryptography.
+pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
+
+/// Bytes of facts inline in a token.
+pub const TOKEN_FACTS_BYTES_MAX: usize = 4 * 1024;
+
+/// Bytes in one stored value; larger ones are blobs (the bound of the narrowest store).
+pub const STORE_VALUE_BYTES_MAX: usize = 768 * 1024;

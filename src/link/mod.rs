@@ -1,0 +1,1 @@
+//! Mutual TLS between the roles, over sockets and inside one process alike.

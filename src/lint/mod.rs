@@ -1,0 +1,1 @@
+//! What an author will regret: findings that are no errors.

@@ -1,0 +1,1 @@
+//! The router: the only door that clients see.

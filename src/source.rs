@@ -1,0 +1,135 @@
+//! Text with a name, and places in it.
+
+use std::ops::Range;
+
+use crate::limits::DOCUMENT_BYTES_MAX;
+
+/// One policy document as given: its name for people, its text, and where its lines begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    name: String,
+    text: String,
+    // INVARIANT (lines): byte offsets of line starts, ascending, the first is 0.
+    line_starts: Vec<usize>,
+}
+
+/// Why bytes are not a source.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// More than [`DOCUMENT_BYTES_MAX`] bytes.
+    #[error("the document has {bytes} bytes, more than the {DOCUMENT_BYTES_MAX} a document may have")]
+    TooLarge {
+        /// How many there are.
+        bytes: usize,
+    },
+    /// Not UTF-8; everything before `valid_up_to` is.
+    #[error("the document is not UTF-8 text: byte {valid_up_to} does not belong there")]
+    NotUtf8 {
+        /// The offset of the first bad byte.
+        valid_up_to: usize,
+        /// The text before it, for the report.
+        before: String,
+    },
+}
+
+impl Source {
+    /// Takes a document's bytes; `name` is the file as the user gave it.
+    ///
+    /// ```
+    /// use gatehouse::source::Source;
+    ///
+    /// let source = Source::new("a.pol", b"job::/ {\n}\n".to_vec())?;
+    /// assert_eq!(source.location(9).line, 2);
+    /// # Ok::<(), gatehouse::source::SourceError>(())
+    /// ```
+    pub fn new(name: impl Into<String>, bytes: Vec<u8>) -> Result<Self, SourceError> {
+        if bytes.len() > DOCUMENT_BYTES_MAX {
+            return Err(SourceError::TooLarge { bytes: bytes.len() });
+        }
+        let text = String::from_utf8(bytes).map_err(|err| {
+            let valid_up_to = err.utf8_error().valid_up_to();
+            let mut before = err.into_bytes();
+            before.truncate(valid_up_to);
+            SourceError::NotUtf8 { valid_up_to, before: String::from_utf8_lossy(&before).into_owned() }
+        })?;
+        let line_starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Ok(Self { name: name.into(), text, line_starts })
+    }
+
+    /// The file as the user gave it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The document's name in a policy set: the file's base name without `.pol`.
+    pub fn document(&self) -> &str {
+        let base = self.name.rsplit('/').next().unwrap_or(&self.name);
+        base.strip_suffix(".pol").unwrap_or(base)
+    }
+
+    /// The whole text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The text at a span; empty where the span does not fit.
+    pub fn slice(&self, span: Span) -> &str {
+        self.text.get(span.range()).unwrap_or_default()
+    }
+
+    /// Line and column of a byte offset; the end of the text where it lies behind it.
+    pub fn location(&self, offset: usize) -> Location {
+        let line = self.line_starts.partition_point(|&start| start <= offset);
+        let start = self.line_starts.get(line.saturating_sub(1)).copied().unwrap_or(0);
+        let before = self.text.get(start..offset).or_else(|| self.text.get(start..)).unwrap_or_default();
+        Location { line, column: before.chars().count().saturating_add(1), offset }
+    }
+}
+
+/// Where something stands for a person and for a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Location {
+    /// From 1.
+    pub line: usize,
+    /// From 1, in code points.
+    pub column: usize,
+    /// From 0, in bytes.
+    pub offset: usize,
+}
+
+/// Half-open range of bytes of a source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    /// First byte.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+}
+
+impl Span {
+    /// From `start` up to `end`.
+    pub fn new(start: usize, end: usize) -> Self {
+        Self { start, end: end.max(start) }
+    }
+
+    /// An empty span at `offset`, for an insertion.
+    pub fn at(offset: usize) -> Self {
+        Self { start: offset, end: offset }
+    }
+
+    /// The least span that holds both.
+    #[must_use]
+    pub fn to(self, other: Self) -> Self {
+        Self { start: self.start.min(other.start), end: self.end.max(other.end) }
+    }
+
+    /// As a range of bytes.
+    pub fn range(self) -> Range<usize> {
+        self.start..self.end
+    }
+
+    /// Whether nothing lies in it.
+    pub fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+}

@@ -1,0 +1,256 @@
+//! The syntax tree: what a document says, with the place of every word.
+//!
+//! Depth is bounded by `limits::NESTING_MAX`, so walks may recurse.
+
+use crate::source::Span;
+
+/// One document.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Document {
+    /// The line `<continuum-policy ...>`, kept byte for byte.
+    pub header: Option<Header>,
+    /// In source order.
+    pub policies: Vec<Policy>,
+}
+
+/// The header line of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// From `<` to `>`.
+    pub text: String,
+    /// Where.
+    pub span: Span,
+}
+
+/// A realm and its rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// The word `on`, where it stands.
+    pub on: Option<Span>,
+    /// What the rules speak of.
+    pub realm: Realm,
+    /// The rules.
+    pub block: Block,
+    /// From `on` or the realm to the closing brace.
+    pub span: Span,
+}
+
+/// One thing in braces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    /// `if (...) { ... }`
+    Rule(Rule),
+    /// `{ ... }`
+    Block(Block),
+    /// `permit ssh`
+    Claim(Claim),
+}
+
+/// Items that apply when the condition holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// The word `if`.
+    pub keyword: Span,
+    /// What must hold.
+    pub condition: Expr,
+    /// What then applies.
+    pub block: Block,
+    /// From `if` to the closing brace.
+    pub span: Span,
+}
+
+/// Items in braces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// In source order.
+    pub items: Vec<Item>,
+    /// From `{` to `}`, both included.
+    pub span: Span,
+}
+
+/// One claim type with the values it is asserted with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// `permit`, `role`, `docker.allow`.
+    pub claim_type: Name,
+    /// At least one.
+    pub asserted: Vec<Asserted>,
+    /// From the type to the last value.
+    pub span: Span,
+}
+
+/// What a claim is asserted with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asserted {
+    /// A constant, or a text with variables.
+    Value(Value),
+    /// Every value of a fact: `Google->email`.
+    Reference {
+        /// `Google`.
+        issuer: Name,
+        /// `email`.
+        claim_type: Name,
+        /// Both and the arrow.
+        span: Span,
+    },
+}
+
+/// A word with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Name {
+    /// The text.
+    pub text: String,
+    /// Where.
+    pub span: Span,
+}
+
+/// A literal value, perhaps with variables in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Value {
+    /// Text and variables in order; adjacent texts are merged; empty for `""`.
+    pub pieces: Vec<Piece>,
+    /// Whether it stands in quotes.
+    pub quoted: bool,
+    /// With the quotes.
+    pub span: Span,
+}
+
+/// A part of a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// Text with escapes resolved.
+    Text(String),
+    /// `[name]`; the span has the brackets.
+    Variable(Name),
+}
+
+/// A condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expr {
+    /// `a || b || c`: at least two.
+    Or(Vec<Self>),
+    /// `a && b && c`: at least two.
+    And(Vec<Self>),
+    /// `( a )`.
+    Group(Box<Self>, Span),
+    /// `issuer->type == value`.
+    Comparison(Comparison),
+}
+
+/// One test of one claim type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Comparison {
+    /// Absent for what the engine asserts and for context.
+    pub issuer: Option<Name>,
+    /// `name`.
+    pub claim_type: Name,
+    /// How.
+    pub operator: Operator,
+    /// Where the operator stands.
+    pub operator_span: Span,
+    /// One value, or with `in` at least one.
+    pub values: Vec<Value>,
+    /// All of it.
+    pub span: Span,
+}
+
+/// The operators, `equals` apart from `==` only for the formatter's sake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Operator {
+    /// `==`
+    Equal,
+    /// `equals`
+    Equals,
+    /// `beginsWith`
+    BeginsWith,
+    /// `endsWith`
+    EndsWith,
+    /// `fqnMatch`
+    FqnMatch,
+    /// `!=`
+    NotEqual,
+    /// `contains`
+    Contains,
+    /// `matches`
+    Matches,
+    /// `inCidr`
+    InCidr,
+    /// `<`
+    Less,
+    /// `<=`
+    LessOrEqual,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterOrEqual,
+    /// `in ( ... )`
+    In,
+}
+
+/// A pattern of fully qualified names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Realm {
+    /// `job`.
+    pub resource_type: Name,
+    /// The segments behind `::/`; none for the root.
+    pub namespace: Vec<Segment>,
+    /// What stands behind the second `::`.
+    pub local: Local,
+    /// Whether a `/` stood at the end of the namespace behind a segment (it means nothing).
+    pub trailing_slash: bool,
+    /// All of it.
+    pub span: Span,
+}
+
+/// The local part of a realm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Local {
+    /// `job::/sandbox`: the namespace and all below it.
+    Below,
+    /// `job::/sandbox::`: exactly the namespace, local name given or not.
+    Exact,
+    /// `job::/sandbox::*`: exactly the namespace, any local name.
+    Any,
+    /// `job::/sandbox::web`: that name and those below it; at least one segment.
+    Named(Vec<Segment>),
+}
+
+/// One part of a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Segment {
+    /// Text; never empty, `.`, `..` or with `*`.
+    Literal(Name),
+    /// `[name]`; the name is without the brackets, its span with them.
+    Variable(Name),
+}
+
+impl Segment {
+    /// Where it stands.
+    pub fn span(&self) -> Span {
+        match self {
+            Self::Literal(name) | Self::Variable(name) => name.span,
+        }
+    }
+}
+
+impl Expr {
+    /// Where it stands.
+    pub fn span(&self) -> Span {
+        match self {
+            Self::Or(parts) | Self::And(parts) => parts.iter().map(Self::span).reduce(Span::to).unwrap_or_default(),
+            Self::Group(_, span) => *span,
+            Self::Comparison(comparison) => comparison.span,
+        }
+    }
+}
+
+impl Value {
+    /// The text, where no variable is in it.
+    pub fn constant(&self) -> Option<&str> {
+        match self.pieces.as_slice() {
+            [] => Some(""),
+            [Piece::Text(text)] => Some(text),
+            [Piece::Text(_) | Piece::Variable(_), ..] => None,
+        }
+    }
+}

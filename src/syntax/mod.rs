@@ -1,0 +1,4 @@
+//! Text to tree: lexer, parser, and the names that realms and requests are made of.
+
+pub mod ast;
+pub mod fqn;

@@ -1,0 +1,73 @@
+//! Audit items, as they are stored and shown.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// One entry of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditItem {
+    /// Identity.
+    pub uuid: String,
+    /// RFC 3339, UTC, milliseconds.
+    pub timestamp: String,
+    /// `policy.access.allowed`, `policy.access.denied`, `policy.changed`, `ssh.session.opened`, `ssh.session.request`,
+    /// `ssh.session.closed`, `ssh.session.revoked`, `console.created`, `console.deleted`, `token.issued`,
+    /// `token.refused`, `job.created`, `job.updated`, `job.deleted`.
+    pub event_type: String,
+    /// What it was done to.
+    pub fqn: String,
+    /// Who did it.
+    pub principal_name: String,
+    /// For whom, where a component acted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<String>,
+    /// Session id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// What decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<AuditDecision>,
+    /// More, by event type. Never a secret.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub payload: BTreeMap<String, String>,
+}
+
+/// A decision in the audit log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditDecision {
+    /// Outcome.
+    pub allowed: bool,
+    /// `permit ssh`.
+    pub wanted: Vec<String>,
+    /// What was not asserted.
+    pub missing: Vec<String>,
+    /// `document:line:column` of the rules that made it.
+    pub because: Vec<String>,
+    /// Of the policy set.
+    pub revision: u64,
+}
+
+/// One link of a writer's hash chain, as the log keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditRecord {
+    /// Position in the log, from 0.
+    pub position: u64,
+    /// Who writes this chain.
+    pub writer: String,
+    /// Hex SHA-256 of the writer's record before; zeros for the first.
+    pub previous: String,
+    /// Hex SHA-256 over `previous` and the item's JSON.
+    pub hash: String,
+    /// The item.
+    pub item: AuditItem,
+}
+
+/// Answer of `GET /v1/audit`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditPage {
+    /// Ascending by position.
+    pub records: Vec<AuditRecord>,
+    /// Give it as `cursor` to go on behind the last record looked at.
+    pub cursor: u64,
+}

@@ -1,0 +1,10 @@
+//! What goes over a wire or into the store: the serde counterparts of the core types, and nothing that decides.
+
+pub mod agent;
+pub mod audit;
+pub mod error;
+pub mod im;
+pub mod job;
+pub mod policy;
+pub mod sign;
+pub mod token;
