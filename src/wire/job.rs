@@ -267,3 +267,33 @@ pub struct UpdateJob {
     #[serde(default)]
     pub restart: bool,
 }
+
+impl Job {
+    /// Whether its settings have SSH on; running instances may be older, see [`Job::ssh_in_force`].
+    pub fn ssh_wanted(&self) -> bool {
+        self.ports.iter().any(|port| port.number == SSH_PORT)
+    }
+
+    /// Whether its instances serve port 222 now: what connecting goes by.
+    pub fn ssh_in_force(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| running.ssh)
+    }
+}
+
+/// The port that SSH is served on inside an instance.
+pub const SSH_PORT: u16 = 222;
+
+/// The lease by which a manager holds an instance. Stored under `instance/<uuid>`; written only by API servers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceRecord {
+    /// Identity for its whole life.
+    pub uuid: Uuid,
+    /// Whose it is.
+    pub job: Uuid,
+    /// The manager that should run it.
+    pub im: Uuid,
+    /// Grows each time the instance is given to another manager; what a manager reports under another is not believed.
+    pub epoch: u64,
+    /// The job's generation that it was made for.
+    pub generation: u64,
+}

@@ -1,0 +1,199 @@
+//! What the store has of jobs, instances and packages, mirrored in memory by watches.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    store::{Key, Store, WatchEvent},
+    wire::job::{InstanceRecord, Job, Package},
+};
+
+/// How long a broken watch rests before it is begun again.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// A mirror that is late by a moment. Decisions about one job read the store itself; what follows from *all* jobs
+/// (desired sets, who runs where) reads this.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    tables: Mutex<Tables>,
+    changed: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    jobs: BTreeMap<Uuid, Job>,
+    instances: BTreeMap<Uuid, InstanceRecord>,
+    packages: BTreeMap<String, Package>,
+    caught_up: BTreeSet<&'static str>,
+}
+
+impl Registry {
+    /// An empty mirror; [`Registry::follow`] fills it.
+    pub fn new() -> Self {
+        Self { inner: Arc::new(Inner { tables: Mutex::default(), changed: watch::Sender::new(0) }) }
+    }
+
+    /// Mirrors the store until `stop`. Begins again by itself when a watch breaks.
+    pub async fn follow(&self, store: Arc<dyn Store>, stop: CancellationToken) {
+        tokio::join!(
+            self.follow_prefix(&store, &stop, "job", |tables| &mut tables.jobs, parse_uuid),
+            self.follow_prefix(&store, &stop, "instance", |tables| &mut tables.instances, parse_uuid),
+            self.follow_prefix(&store, &stop, "package", |tables| &mut tables.packages, |text| Some(text.to_owned())),
+        );
+    }
+
+    /// Told (with a growing number) after each change of the mirror.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.inner.changed.subscribe()
+    }
+
+    /// Whether every table has had its snapshot.
+    pub fn is_caught_up(&self) -> bool {
+        self.tables().caught_up.len() == 3
+    }
+
+    /// A job.
+    pub fn job(&self, uuid: Uuid) -> Option<Job> {
+        self.tables().jobs.get(&uuid).cloned()
+    }
+
+    /// All jobs.
+    pub fn jobs(&self) -> Vec<Job> {
+        self.tables().jobs.values().cloned().collect()
+    }
+
+    /// The record of an instance.
+    pub fn instance(&self, uuid: Uuid) -> Option<InstanceRecord> {
+        self.tables().instances.get(&uuid).cloned()
+    }
+
+    /// The records of all instances, or of one job's.
+    pub fn instances(&self, job: Option<Uuid>) -> Vec<InstanceRecord> {
+        let tables = self.tables();
+        tables.instances.values().filter(|it| job.is_none_or(|job| it.job == job)).cloned().collect()
+    }
+
+    /// A package.
+    pub fn package(&self, fqn: &str) -> Option<Package> {
+        self.tables().packages.get(fqn).cloned()
+    }
+
+    async fn follow_prefix<K: Ord + Clone + Send, T: DeserializeOwned + PartialEq + Send>(
+        &self,
+        store: &Arc<dyn Store>,
+        stop: &CancellationToken,
+        prefix: &'static str,
+        table: fn(&mut Tables) -> &mut BTreeMap<K, T>,
+        key: fn(&str) -> Option<K>,
+    ) {
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.follow_once(store, prefix, table, key) => (),
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(RETRY) => (),
+            }
+        }
+    }
+
+    /// One watch, until it breaks.
+    async fn follow_once<K: Ord + Clone + Send, T: DeserializeOwned + PartialEq + Send>(
+        &self,
+        store: &Arc<dyn Store>,
+        prefix: &'static str,
+        table: fn(&mut Tables) -> &mut BTreeMap<K, T>,
+        key: fn(&str) -> Option<K>,
+    ) {
+        let mut events = match store.watch(&Key::new([prefix])).await {
+            Ok(events) => events,
+            Err(error) => {
+                tracing::warn!(%error, prefix, "the store cannot be watched");
+                return;
+            }
+        };
+        // What a new snapshot does not have was deleted while nobody watched.
+        let mut snapshot: Option<BTreeSet<K>> = Some(BTreeSet::new());
+        let name = |entry: &Key| entry.segments().get(1).and_then(|it| key(it));
+        while let Some(event) = events.recv().await {
+            match event {
+                WatchEvent::Value(entry) => {
+                    let Some(name) = name(&entry.key) else { continue };
+                    if let Some(seen) = &mut snapshot {
+                        seen.insert(name.clone());
+                    }
+                    self.change(|tables| place(table(tables), &entry.key, name, &entry.value));
+                }
+                WatchEvent::Deleted(deleted, _) => {
+                    if let Some(name) = name(&deleted) {
+                        self.change(|tables| table(tables).remove(&name).is_some());
+                    }
+                }
+                WatchEvent::CaughtUp(_) => {
+                    if let Some(seen) = snapshot.take() {
+                        self.change(|tables| {
+                            table(tables).retain(|name, _| seen.contains(name));
+                            tables.caught_up.insert(prefix);
+                            true
+                        });
+                    }
+                }
+                WatchEvent::Resync => return,
+            }
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Tables) -> bool) {
+        if change(&mut self.tables()) {
+            self.inner.changed.send_modify(|count| *count = count.wrapping_add(1));
+        }
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.inner.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn parse_uuid(text: &str) -> Option<Uuid> {
+    Uuid::try_parse(text).ok()
+}
+
+/// Takes a value over; one that cannot be read is as good as absent, so that nothing runs by it.
+fn place<K: Ord, T: DeserializeOwned + PartialEq>(
+    table: &mut BTreeMap<K, T>,
+    key: &Key,
+    name: K,
+    value: &[u8],
+) -> bool {
+    match serde_json::from_slice::<T>(value) {
+        Ok(value) => {
+            let unchanged = table.get(&name) == Some(&value);
+            table.insert(name, value);
+            !unchanged
+        }
+        Err(error) => {
+            tracing::error!(%error, %key, "a stored record cannot be read");
+            table.remove(&name).is_some()
+        }
+    }
+}
