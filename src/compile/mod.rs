@@ -1,5 +1,7 @@
 //! Trees to a policy set that can be asked.
 
+pub mod system;
+
 use crate::{diagnostic::Diagnostic, source::Source};
 
 /// Whether the system documents are part of the set.

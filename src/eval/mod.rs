@@ -1,9 +1,13 @@
 //! A policy set and a request to a decision.
 
 mod decision;
+mod denial;
+mod effective;
 mod request;
 
-pub use decision::{Decision, Effective, Place};
+pub use decision::{Decision, Place, Refusal, Step, Used};
+pub use denial::{Condition, Denial, NearMiss, denial};
+pub use effective::{Effective, Total};
 pub use request::{BadRequest, Claim, Fact, Now, Request};
 
 use crate::compile::PolicySet;

@@ -34,7 +34,8 @@ pub struct Now {
 /// A well-formed question. Made only by [`Request::new`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    // INVARIANT (valid): the facts obey `language.md` section 5 and the limits; `want` is not empty.
+    // INVARIANT (valid): the facts obey `language.md` section 5 and the limits, are unique and ascending, and hold the
+    // time context of `now`; `want` is not empty.
     target: Fqn,
     facts: Vec<Fact>,
     want: Vec<Claim>,
@@ -57,6 +58,50 @@ impl Request {
             return Err(BadRequest::EmptyWant);
         }
         Ok(Self { target: Fqn {}, facts, want, now })
+    }
+
+    /// What is to be operated on.
+    pub fn target(&self) -> &Fqn {
+        &self.target
+    }
+
+    /// Unique, ascending; those of the time context are among them.
+    pub fn facts(&self) -> &[Fact] {
+        &self.facts
+    }
+
+    /// At least one, in the order given.
+    pub fn want(&self) -> &[Claim] {
+        &self.want
+    }
+
+    /// The instant that the time context is from.
+    pub fn now(&self) -> Option<Now> {
+        self.now
+    }
+}
+
+impl Claim {
+    /// A claim of any type.
+    pub fn new(claim_type: impl Into<String>, value: impl Into<String>) -> Self {
+        Self { claim_type: claim_type.into(), value: value.into() }
+    }
+
+    /// `permit VALUE`.
+    pub fn permit(value: impl Into<String>) -> Self {
+        Self::new("permit", value)
+    }
+}
+
+impl Fact {
+    /// What an issuer says of the principal.
+    pub fn new(issuer: impl Into<String>, claim_type: impl Into<String>, value: impl Into<String>) -> Self {
+        Self { issuer: issuer.into(), claim_type: claim_type.into(), value: value.into() }
+    }
+
+    /// What the engine says of the operation.
+    pub fn context(claim_type: impl Into<String>, value: impl Into<String>) -> Self {
+        Self::new("", claim_type, value)
     }
 }
 
