@@ -1,1 +1,3 @@
 //! The programs' command lines.
+
+pub mod client;
