@@ -1,1 +1,15 @@
 //! The instance manager: containers, their network, and their port 222.
+//!
+//! [`run`] keeps a link to an API server and makes what exists on this host equal to what is desired. Each instance
+//! lives under a process of its own, the [`shim`], which outlives the manager. [`runtime`] speaks to the OCI runtime,
+//! `cgroup` to the kernel's limits, `layers` keeps unpacked root file systems, `network` the packet filter.
+
+pub mod error;
+pub mod manager;
+pub mod settings;
+pub mod shim;
+pub mod uplink;
+
+pub use error::ImError;
+pub use manager::run;
+pub use settings::Settings;
