@@ -1,4 +1,4 @@
-//! The table of codes: one line a rule.
+//! The table of codes: one line a rule, its comment is its manual.
 
 /// How grave a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,10 +12,10 @@ pub enum Severity {
 }
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $variant:ident = $code:literal $name:literal $severity:ident,)+) => {
+    ($($(#[doc = $doc:literal])* $variant:ident = $code:literal $name:literal $severity:ident,)+) => {
         /// A rule of the language or a lint: stable code, name, severity.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Code { $($(#[$doc])* $variant,)+ }
+        pub enum Code { $($(#[doc = $doc])* $variant,)+ }
 
         impl Code {
             /// All of them, in the order of the table.
@@ -35,18 +35,129 @@ macro_rules! codes {
             pub fn severity(self) -> Severity {
                 match self { $(Self::$variant => Severity::$severity,)+ }
             }
+
+            /// The rule's manual, line by line.
+            pub fn manual(self) -> &'static [&'static str] {
+                match self { $(Self::$variant => &[$($doc),*],)+ }
+            }
         }
     };
 }
 
 codes! {
-    /// The document is larger than a document may be.
+    /// The document is larger than a document may be (512 KiB).
     DocumentTooLarge = "E0001" "document-too-large" Error,
     /// The document is not UTF-8.
     NotUtf8 = "E0002" "not-utf8" Error,
+    /// A byte-order mark at the start is dropped; save the file without one.
+    ByteOrderMark = "W0001" "byte-order-mark" Warning,
+
+    /// A character that means nothing in a policy document.
+    UnexpectedCharacter = "E0101" "unexpected-character" Error,
+    /// Typographic quotes in place of straight ones, as word processors write them.
+    TypographicQuotes = "E0102" "typographic-quotes" Error,
+    /// Single quotes; strings stand in double quotes.
+    SingleQuotes = "E0103" "single-quotes" Error,
+    /// A string without its closing quote on the same line.
+    UnterminatedString = "E0104" "unterminated-string" Error,
+    /// A `\` in a string that is followed by none of `"`, `\`, `[`.
+    UnknownEscape = "E0105" "unknown-escape" Error,
+    /// A control character other than tab and line end.
+    ControlCharacter = "E0106" "control-character" Error,
+    /// A character without width, which no reader can see.
+    InvisibleCharacter = "E0107" "invisible-character" Error,
+    /// A character that changes the direction of the text around it, so that a reader sees another order than the engine.
+    BidiControl = "E0108" "bidi-control" Error,
+    /// A space that is no plain space, such as U+00A0.
+    UnusualSpace = "E0109" "unusual-space" Error,
+    /// Text that is not in Unicode normalization form C: it may look the same as other text and yet differ.
+    NotNfc = "E0110" "not-nfc" Error,
+    /// A carriage return without a line feed; lines end at LF or CRLF.
+    LoneCarriageReturn = "E0111" "lone-carriage-return" Error,
+    /// A comment of another language: `#` or `/* */`; comments start with `//`.
+    ForeignComment = "E0112" "foreign-comment" Error,
+    /// `//` directly behind a word: a comment begins behind white space, and a text with `//` stands in quotes.
+    SlashesAfterWord = "E0113" "slashes-after-word" Error,
+    /// A semicolon; items need nothing between them.
+    Semicolon = "E0114" "semicolon" Error,
+    /// A header that is not the first thing, not closed on its line, or a closing tag.
+    BadHeader = "E0115" "bad-header" Error,
 
     /// The resource type of a realm is none of the known ones.
     UnknownResourceType = "E0201" "unknown-resource-type" Error,
+    /// A text that is not of the form `type::/namespace::local`.
+    MalformedRealm = "E0202" "malformed-realm" Error,
+    /// Two slashes in a row, or one at the end of a local name.
+    EmptySegment = "E0203" "empty-segment" Error,
+    /// `.` or `..` as a segment.
+    DotSegment = "E0204" "dot-segment" Error,
+    /// `*` anywhere but as the whole local name.
+    MisplacedStar = "E0205" "misplaced-star" Error,
+    /// A segment that mixes text and a variable, or holds a character that no name can hold.
+    BadSegment = "E0206" "bad-segment" Error,
+    /// More bytes or segments than a name can have.
+    RealmTooLong = "E0207" "realm-too-long" Error,
+    /// White space in the middle of a realm.
+    BlankInRealm = "E0208" "blank-in-realm" Error,
+    /// A placeholder such as `<USER>` or `{namespace}` that was never filled in.
+    Placeholder = "E0209" "placeholder" Error,
+    /// A variable that the realm does not bind.
+    UnboundVariable = "E0210" "unbound-variable" Error,
+    /// A claim type or issuer with a character that none can hold.
+    BadName = "E0211" "bad-name" Error,
+
+    /// Something else belongs here.
+    UnexpectedToken = "E0301" "unexpected-token" Error,
+    /// Rules that stand in no realm, so that they speak of nothing.
+    MissingRealm = "E0302" "missing-realm" Error,
+    /// A `{` that is never closed.
+    UnclosedBrace = "E0303" "unclosed-brace" Error,
+    /// A `}` that closes nothing, or closes a policy too early.
+    UnmatchedBrace = "E0304" "unmatched-brace" Error,
+    /// More blocks and parentheses around one place than 64.
+    NestedTooDeeply = "E0305" "nested-too-deeply" Error,
+    /// `else`: the language only ever grants, so there is nothing to do otherwise.
+    Else = "E0306" "else" Error,
+    /// `on` or `if` where a name or a value belongs.
+    ReservedWord = "E0307" "reserved-word" Error,
+
+    /// `!` or `not` before a condition: the language only ever grants.
+    Negation = "E0401" "negation" Error,
+    /// A single `=`, `&`, `|`, or a word such as `and`.
+    MisspelledOperator = "E0402" "misspelled-operator" Error,
+    /// A word in the place of an operator that is none.
+    UnknownOperator = "E0403" "unknown-operator" Error,
+    /// A condition that is not of the form `claim operator value`.
+    IncompleteComparison = "E0404" "incomplete-comparison" Error,
+    /// The right side of `fqnMatch` is no realm.
+    NotARealm = "E0405" "not-a-realm" Error,
+    /// The right side of `inCidr` is no address or network.
+    NotANetwork = "E0406" "not-a-network" Error,
+    /// The right side of an ordering operator has no order.
+    NotOrdered = "E0407" "not-ordered" Error,
+    /// A variable where the operator takes none, or more of them than it takes.
+    VariableNotAllowed = "E0408" "variable-not-allowed" Error,
+    /// An empty text right of `beginsWith` or `endsWith`, which everything begins and ends with.
+    EmptyAffix = "E0409" "empty-affix" Error,
+    /// `!=` or an ordering operator on a claim that rules assert: what one rule grants could take away what another does.
+    NotMonotone = "E0410" "not-monotone" Error,
+    /// More than 4,096 tokens in one condition.
+    ConditionTooLong = "E0411" "condition-too-long" Error,
+    /// `->` without an issuer before it.
+    MissingIssuer = "E0412" "missing-issuer" Error,
+    /// A pattern of `matches` that ends in the middle of an escape.
+    BadPattern = "E0413" "bad-pattern" Error,
+
+    /// Two values without a comma between them.
+    ForgottenComma = "E0501" "forgotten-comma" Error,
+    /// A claim type without a value.
+    MissingValue = "E0502" "missing-value" Error,
+    /// A variable or a claim reference asserted as `permit` or `role`, so that someone else would name them.
+    NotConstant = "E0503" "not-constant" Error,
+    /// More than 1,024 values in one claim.
+    TooManyValues = "E0504" "too-many-values" Error,
+    /// A value with variables in it that does not stand in quotes.
+    MustBeQuoted = "E0505" "must-be-quoted" Error,
 
     /// A condition lets a longer name into a shorter name's realm.
     PrefixOnTemplate = "W0101" "prefix-on-template" Warning,

@@ -1,5 +1,208 @@
-//! Fully qualified names of requests.
+//! Fully qualified names of requests: complete, without pattern, and strict.
+
+use std::fmt;
+
+use unicode_normalization::is_nfc;
+
+use crate::{
+    limits::{FQN_BYTES_MAX, FQN_SEGMENTS_MAX},
+    syntax::{character::is_invisible, vocabulary::resource_type},
+};
 
 /// A complete name without pattern: `job::/sandbox/tom::web`.
+///
+/// Two names are the same exactly when their texts are, byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Fqn {}
+pub struct Fqn {
+    // INVARIANT (canonical): resource type known, no segment empty, `.`, `..` or with a forbidden character, `local`
+    // not an empty list; so `Display` gives the text that was parsed.
+    resource_type: &'static str,
+    namespace: Vec<String>,
+    local: Option<Vec<String>>,
+}
+
+/// Why a text is no fully qualified name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FqnError {
+    /// More than [`FQN_BYTES_MAX`] bytes.
+    #[error("the name has {0} bytes, more than the {FQN_BYTES_MAX} a name may have")]
+    TooLong(usize),
+    /// More than [`FQN_SEGMENTS_MAX`] segments.
+    #[error("the name has {0} segments, more than the {FQN_SEGMENTS_MAX} a name may have")]
+    TooManySegments(usize),
+    /// Not in NFC.
+    #[error("the name is not in Unicode normalization form C")]
+    NotNfc,
+    /// There is no `::/`.
+    #[error("a name looks like `job::/namespace::local`, and there is no `::/` in this one")]
+    NoRoot,
+    /// None of the known types.
+    #[error("no resource type `{}`", .0.escape_debug())]
+    UnknownResourceType(String),
+    /// Two slashes in a row, or one at the end, or nothing behind `::`.
+    #[error("the name has an empty segment")]
+    EmptySegment,
+    /// `.` or `..`.
+    #[error("`{0}` is no segment of a name")]
+    DotSegment(String),
+    /// White space, a control or invisible character, or one of `" * [ ] \ :`.
+    #[error("`{}` may not stand in a name", .0.escape_debug())]
+    Character(char),
+}
+
+impl Fqn {
+    /// Reads a name; nothing is trimmed, folded, decoded or normalized.
+    ///
+    /// ```
+    /// use gatehouse::syntax::fqn::Fqn;
+    ///
+    /// let fqn = Fqn::parse("job::/sandbox/tom::web/blue")?;
+    /// assert_eq!(fqn.resource_type(), "job");
+    /// assert_eq!(fqn.namespace(), ["sandbox", "tom"]);
+    /// assert_eq!(fqn.local(), Some(&["web".to_owned(), "blue".to_owned()][..]));
+    /// assert!(Fqn::parse("job::/sandbox//tom").is_err());
+    /// # Ok::<(), gatehouse::syntax::fqn::FqnError>(())
+    /// ```
+    pub fn parse(text: &str) -> Result<Self, FqnError> {
+        if text.len() > FQN_BYTES_MAX {
+            return Err(FqnError::TooLong(text.len()));
+        }
+        if !is_nfc(text) {
+            return Err(FqnError::NotNfc);
+        }
+        let (type_name, rest) = text.split_once("::/").ok_or(FqnError::NoRoot)?;
+        let resource_type =
+            resource_type(type_name).ok_or_else(|| FqnError::UnknownResourceType(type_name.to_owned()))?.name;
+        let (namespace, local) = match rest.split_once("::") {
+            Some((namespace, local)) => (namespace, Some(segments(local)?)),
+            None => (rest, None),
+        };
+        let namespace = if namespace.is_empty() { Vec::new() } else { segments(namespace)? };
+        let count = namespace.len().saturating_add(local.as_ref().map_or(0, Vec::len));
+        if count > FQN_SEGMENTS_MAX {
+            return Err(FqnError::TooManySegments(count));
+        }
+        Ok(Self { resource_type, namespace, local })
+    }
+
+    /// `job`.
+    pub fn resource_type(&self) -> &'static str {
+        self.resource_type
+    }
+
+    /// The segments between `::/` and `::`; none for the root.
+    pub fn namespace(&self) -> &[String] {
+        &self.namespace
+    }
+
+    /// The segments behind the second `::`, where there is one; never empty.
+    pub fn local(&self) -> Option<&[String]> {
+        self.local.as_deref()
+    }
+}
+
+/// Whether this text can be one segment of a name, and with it what a variable can bind.
+pub fn check_segment(text: &str) -> Result<(), FqnError> {
+    match text {
+        "" => return Err(FqnError::EmptySegment),
+        "." | ".." => return Err(FqnError::DotSegment(text.to_owned())),
+        _ => (),
+    }
+    match text.chars().find(|&c| is_forbidden(c)) {
+        Some(c) => Err(FqnError::Character(c)),
+        None => Ok(()),
+    }
+}
+
+fn segments(text: &str) -> Result<Vec<String>, FqnError> {
+    text.split('/').map(|segment| check_segment(segment).map(|()| segment.to_owned())).collect()
+}
+
+fn is_forbidden(c: char) -> bool {
+    c.is_control() || c.is_whitespace() || is_invisible(c) || matches!(c, '"' | '*' | '[' | ']' | '\\' | ':' | '/')
+}
+
+impl fmt::Display for Fqn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}::/{}", self.resource_type, self.namespace.join("/"))?;
+        match &self.local {
+            Some(local) => write!(f, "::{}", local.join("/")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::str::FromStr for Fqn {
+    type Err = FqnError;
+
+    fn from_str(text: &str) -> Result<Self, FqnError> {
+        Self::parse(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        limits::{FQN_BYTES_MAX, FQN_SEGMENTS_MAX},
+        syntax::fqn::{Fqn, FqnError},
+    };
+
+    #[test]
+    fn good_names_come_back_as_they_were() {
+        for text in
+            ["job::/", "job::/::x", "job::/a", "job::/a/b::c/d", "route::/http/com/acme", "job::/é::…", "job::/a::-1"]
+        {
+            assert_eq!(Fqn::parse(text).map(|it| it.to_string()).as_deref(), Ok(text));
+        }
+    }
+
+    #[test]
+    fn malformed_names_are_refused() {
+        let bad = [
+            "",
+            "job",
+            "job::",
+            "job:/a",
+            "job:://",
+            "job::/a/",
+            "job::/a::",
+            "job::/a//b",
+            "job::/a/./b",
+            "job::/a/..",
+            "job::/a:::b",
+            "job::/a::b::c",
+            "job::/a::b/",
+            "job::/a::/b",
+            "job::/a:b",
+            "job::/a b",
+            "job::/a\t",
+            " job::/a",
+            "job::/a\n",
+            "job::/a\0",
+            "job::/*",
+            "job::/a::*",
+            "job::/[name]",
+            "job::/a\\",
+            "job::/\"",
+            "jobs::/a",
+            "Job::/a",
+            "job::/e\u{301}",
+            "job::/a\u{200b}b",
+            "job::/a\u{202e}",
+            "job::/a\u{a0}b",
+        ];
+        for text in bad {
+            assert!(Fqn::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn length_is_bounded_at_the_limit() {
+        let longest = format!("job::/{}", "a".repeat(FQN_BYTES_MAX - 6));
+        assert!(Fqn::parse(&longest).is_ok());
+        assert_eq!(Fqn::parse(&format!("{longest}a")), Err(FqnError::TooLong(FQN_BYTES_MAX + 1)));
+        let deepest = format!("job::/{}::b", vec!["a"; FQN_SEGMENTS_MAX - 1].join("/"));
+        assert!(Fqn::parse(&deepest).is_ok());
+        assert_eq!(Fqn::parse(&format!("{deepest}/c")), Err(FqnError::TooManySegments(FQN_SEGMENTS_MAX + 1)));
+    }
+}

@@ -1,0 +1,38 @@
+//! What kinds of characters there are in a document (reference section 2).
+
+/// Whether this is a letter or digit of a word; marks count with the letter that they stand on.
+pub fn is_word(c: char) -> bool {
+    is_name(c) || matches!(c, '@' | '*' | '/' | ':')
+}
+
+/// Whether this may stand in a claim type.
+pub fn is_name(c: char) -> bool {
+    c.is_ascii_digit() || matches!(c, '.' | '_' | '-') || is_letter(c)
+}
+
+/// Whether this is a letter or a mark on one.
+pub fn is_letter(c: char) -> bool {
+    // `is_alphabetic` also has letter-like numbers and circled letters; they are harmless, but the lexer decides by
+    // the general category, and the two are only ever asked about words that the lexer made.
+    c.is_alphabetic() || unicode_normalization::char::is_combining_mark(c)
+}
+
+/// Whether this has no width or changes the direction of what follows, so that a reader cannot see it.
+pub fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200B}'..='\u{200D}' | '\u{FEFF}') || is_bidi_control(c)
+}
+
+/// Whether this changes the direction of the text around it.
+pub fn is_bidi_control(c: char) -> bool {
+    matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}') || is_bidi_override(c)
+}
+
+/// Whether this is an embedding, override or isolate, which can make a comment look like code.
+pub fn is_bidi_override(c: char) -> bool {
+    matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Whether this is a control character that no document may hold.
+pub fn is_forbidden_control(c: char) -> bool {
+    c.is_control() && !matches!(c, '\t' | '\r' | '\n')
+}

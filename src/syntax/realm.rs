@@ -1,0 +1,302 @@
+//! Text to realm: in a document, at the right of `fqnMatch`, and in values such as those of `package.allow`.
+
+use crate::{
+    diagnostic::{Code, Diagnostic},
+    limits::{FQN_BYTES_MAX, FQN_SEGMENTS_MAX},
+    source::Span,
+    syntax::{
+        ast::{Local, Name, Realm, Segment},
+        character::{is_invisible, is_letter},
+        suggest::closest,
+        vocabulary::RESOURCE_TYPES,
+    },
+};
+
+/// What comes of reading; the error is boxed because it is large and rare.
+type Result<T> = std::result::Result<T, Box<Diagnostic>>;
+
+/// A part of the text and where it begins in the document.
+#[derive(Debug, Clone, Copy)]
+struct Part<'a> {
+    text: &'a str,
+    offset: usize,
+}
+
+impl<'a> Part<'a> {
+    fn span(self) -> Span {
+        Span::new(self.offset, self.offset.saturating_add(self.text.len()))
+    }
+
+    /// What stands before and behind the first `separator`.
+    fn split_once(self, separator: &str) -> Option<(Self, Self)> {
+        let (before, behind) = self.text.split_once(separator)?;
+        let offset = self.offset.saturating_add(before.len()).saturating_add(separator.len());
+        Some((Part { text: before, ..self }, Part { text: behind, offset }))
+    }
+
+    /// The parts between slashes.
+    fn segments(self) -> impl Iterator<Item = Part<'a>> {
+        let mut offset = self.offset;
+        self.text.split('/').map(move |text| {
+            let part = Part { text, offset };
+            offset = offset.saturating_add(text.len()).saturating_add(1);
+            part
+        })
+    }
+
+    fn name(self) -> Name {
+        Name { text: self.text.to_owned(), span: self.span() }
+    }
+
+    fn error(self, code: Code, message: impl Into<String>, label: impl Into<String>) -> Box<Diagnostic> {
+        Box::new(Diagnostic::new(code, self.span(), message, label))
+    }
+}
+
+/// Reads a whole text as a realm; spans count from `offset`.
+///
+/// ```
+/// use gatehouse::syntax::realm;
+///
+/// let realm = realm::parse("job::/sandbox/[name]::web", 0)?;
+/// assert_eq!(realm.namespace.len(), 2);
+/// # Ok::<(), Box<gatehouse::diagnostic::Diagnostic>>(())
+/// ```
+pub fn parse(text: &str, offset: usize) -> Result<Realm> {
+    let part = Part { text, offset };
+    if text.len() > FQN_BYTES_MAX {
+        let message = format!("this realm has {} bytes, more than the {FQN_BYTES_MAX} a realm may have", text.len());
+        return Err(part.error(Code::RealmTooLong, message, "too long"));
+    }
+    let realm = realm(part)?;
+    let local = if let Local::Named(segments) = &realm.local { segments.len() } else { 0 };
+    let count = realm.namespace.len().saturating_add(local);
+    if count > FQN_SEGMENTS_MAX {
+        let message = format!("this realm has {count} segments, more than the {FQN_SEGMENTS_MAX} a realm may have");
+        return Err(part.error(Code::RealmTooLong, message, "too many segments"));
+    }
+    Ok(realm)
+}
+
+/// ```ebnf
+/// realm        = resource_type , "::/" , [ segment , { "/" , segment } ] , [ "/" ] , [ "::" , [ local_name ] ] ;
+/// ```
+fn realm(part: Part<'_>) -> Result<Realm> {
+    let Some((before, behind)) = part.split_once("::/") else {
+        return Err(without_root(part));
+    };
+    let resource_type = resource_type(before)?;
+    let (namespace, local) = match behind.split_once("::") {
+        Some((namespace, local)) => (namespace, local_name(local)?),
+        None => (behind, Local::Below),
+    };
+    let (namespace, trailing_slash) = match namespace.text.strip_suffix('/') {
+        Some(text) if !text.is_empty() => (Part { text, ..namespace }, true),
+        Some(_) | None => (namespace, false),
+    };
+    let namespace = match namespace.text {
+        "" => Vec::new(),
+        _ => namespace.segments().map(segment).collect::<Result<_>>()?,
+    };
+    Ok(Realm { resource_type, namespace, local, trailing_slash, span: part.span() })
+}
+
+/// ```ebnf
+/// local_name   = "*" | segment , { "/" , segment } ;
+/// ```
+fn local_name(part: Part<'_>) -> Result<Local> {
+    match part.text {
+        "" => Ok(Local::Exact),
+        "*" => Ok(Local::Any),
+        _ => part.segments().map(segment).collect::<Result<_>>().map(Local::Named),
+    }
+}
+
+/// ```ebnf
+/// segment      = word without "/" and ":" | variable ;
+/// ```
+fn segment(part: Part<'_>) -> Result<Segment> {
+    match part.text {
+        "" => {
+            return Err(part
+                .error(Code::EmptySegment, "a realm has no empty segments", "a segment is missing here")
+                .with_help("write one `/` between two segments, and none behind a local name")
+                .into());
+        }
+        "." | ".." => {
+            let message = format!("`{}` is no segment of a realm", part.text);
+            return Err(part
+                .error(Code::DotSegment, message, "paths of files do this, realms do not")
+                .with_help("write the whole namespace out")
+                .into());
+        }
+        _ => (),
+    }
+    if let Some(name) = part.text.strip_prefix('[').and_then(|it| it.strip_suffix(']'))
+        && is_variable_name(name)
+    {
+        return Ok(Segment::Variable(Name { text: name.to_owned(), span: part.span() }));
+    }
+    match part.text.chars().find(|&c| !is_segment(c)) {
+        Some(c) => Err(bad_character(part, c)),
+        None => Ok(Segment::Literal(part.name())),
+    }
+}
+
+/// Whether this can stand between `[` and `]`.
+pub fn is_variable_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || matches!(c, '_' | '-') || is_letter(c))
+}
+
+// In quotes a segment may hold whatever a name may, so that every name can be written down.
+fn is_segment(c: char) -> bool {
+    !(c.is_control() || c.is_whitespace() || is_invisible(c) || matches!(c, '"' | '*' | '[' | ']' | '\\' | ':'))
+}
+
+fn bad_character(part: Part<'_>, c: char) -> Box<Diagnostic> {
+    match c {
+        '*' => part
+            .error(
+                Code::MisplacedStar,
+                "`*` stands only for a whole local name: `job::/sandbox::*`",
+                "no pattern within a segment",
+            )
+            .with_help("a realm without a local name covers everything below it already: `job::/sandbox`")
+            .into(),
+        '[' | ']' => part
+            .error(
+                Code::BadSegment,
+                format!("a variable in a realm is a whole segment, and `{}` is more than a variable", part.text),
+                "write `[name]` alone between two `/`",
+            )
+            .into(),
+        ':' => part
+            .error(
+                Code::BadSegment,
+                format!("`{}` has a `:` in a segment", part.text),
+                "`::` stands behind the type and before the local name, nowhere else",
+            )
+            .into(),
+        _ => {
+            let message = format!("`{}` may not stand in a realm", c.escape_debug());
+            part.error(Code::BadSegment, message, "in this segment").into()
+        }
+    }
+}
+
+fn resource_type(part: Part<'_>) -> Result<Name> {
+    let known = RESOURCE_TYPES.iter().map(|it| it.name);
+    if known.clone().any(|it| it == part.text) {
+        return Ok(part.name());
+    }
+    let message = format!("no resource type `{}`", part.text.escape_debug());
+    let error = part.error(Code::UnknownResourceType, message, "not a resource type");
+    Err(match closest(part.text, known.clone()) {
+        Some(near) => error.with_help(format!("did you mean `{near}`?")).with_fix(
+            format!("replace by `{near}`"),
+            false,
+            part.span(),
+            near,
+        ),
+        None => error.with_help(format!("the resource types are {}", known.collect::<Vec<_>>().join(", "))),
+    }
+    .into())
+}
+
+/// The text has no `::/`: says what the author may have meant by it.
+fn without_root(part: Part<'_>) -> Box<Diagnostic> {
+    let text = part.text;
+    let message = format!("`{}` is no realm", text.escape_debug());
+    let error = part.error(Code::MalformedRealm, message, "a realm looks like `job::/sandbox/tom`");
+    let split = text.split_once(':').map(|(before, behind)| (before, behind.trim_start_matches(':')));
+    let meant = match split {
+        Some((before, behind)) => {
+            let (namespace, local) = behind.split_once("::").map_or((behind, None), |(a, b)| (a, Some(b)));
+            let local = local.map_or_else(String::new, |local| format!("::{local}"));
+            format!("{before}::/{}{local}", namespace.trim_start_matches('/'))
+        }
+        None if text.starts_with('/') => format!("job::{text}"),
+        None => format!("job::/{text}"),
+    };
+    let is_realm = meant != text && realm(Part { text: &meant, offset: 0 }).is_ok();
+    match (is_realm, split) {
+        (true, Some(_)) => error.with_help(format!("behind the resource type stands `::/`: `{meant}`")).with_fix(
+            format!("write `{meant}`"),
+            false,
+            part.span(),
+            meant,
+        ),
+        (true, None) => error.with_help(format!("name the resource type first, for example `{meant}`")),
+        (false, _) => *error,
+    }
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        diagnostic::Code,
+        limits::{FQN_BYTES_MAX, FQN_SEGMENTS_MAX},
+        syntax::{
+            ast::{Local, Segment},
+            realm::parse,
+        },
+    };
+
+    fn code(text: &str) -> Option<Code> {
+        parse(text, 0).err().map(|it| it.code)
+    }
+
+    #[test]
+    fn each_shape_is_read() {
+        assert_eq!(parse("job::/", 0).unwrap().namespace, []);
+        assert!(parse("job::/a/", 0).unwrap().trailing_slash);
+        assert!(parse("job::/a/::x", 0).unwrap().trailing_slash);
+        assert_eq!(parse("job::/a", 0).unwrap().local, Local::Below);
+        assert_eq!(parse("job::/a::", 0).unwrap().local, Local::Exact);
+        assert_eq!(parse("job::/::*", 0).unwrap().local, Local::Any);
+        let realm = parse("job::/a/[n]::b/[m]", 7).unwrap();
+        assert!(matches!(&realm.namespace[1], Segment::Variable(it) if it.text == "n" && it.span.range() == (15..18)));
+        assert!(matches!(&realm.local, Local::Named(it) if it.len() == 2 && it[1].span().range() == (22..25)));
+    }
+
+    #[test]
+    fn each_mistake_has_its_code() {
+        let cases = [
+            ("jobs::/", Code::UnknownResourceType),
+            ("::/", Code::UnknownResourceType),
+            ("job", Code::MalformedRealm),
+            ("job::", Code::MalformedRealm),
+            ("job:/a", Code::MalformedRealm),
+            ("/sandbox", Code::MalformedRealm),
+            ("job:://", Code::EmptySegment),
+            ("job::/a//b", Code::EmptySegment),
+            ("job::/a//", Code::EmptySegment),
+            ("job::/a::b/", Code::EmptySegment),
+            ("job::/./a", Code::DotSegment),
+            ("job::/a::..", Code::DotSegment),
+            ("job::/*", Code::MisplacedStar),
+            ("job::/a*", Code::MisplacedStar),
+            ("job::/a::*/b", Code::MisplacedStar),
+            ("job::/a[n]", Code::BadSegment),
+            ("job::/[n][m]", Code::BadSegment),
+            ("job::/[]", Code::BadSegment),
+            ("job::/a:b", Code::BadSegment),
+            ("job::/a::b::c", Code::BadSegment),
+            ("job::/a b", Code::BadSegment),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(code(text), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn length_is_bounded_at_the_limit() {
+        let longest = format!("job::/{}", "a".repeat(FQN_BYTES_MAX - 6));
+        assert_eq!(code(&longest), None);
+        assert_eq!(code(&format!("{longest}a")), Some(Code::RealmTooLong));
+        let deepest = format!("job::/{}::a", vec!["a"; FQN_SEGMENTS_MAX - 1].join("/"));
+        assert_eq!(code(&deepest), None);
+        assert_eq!(code(&format!("{deepest}/a")), Some(Code::RealmTooLong));
+    }
+}
