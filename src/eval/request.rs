@@ -1,6 +1,6 @@
 //! What is asked: target, facts, wanted claims.
 
-use crate::syntax::fqn::Fqn;
+use crate::syntax::fqn::{Fqn, FqnError};
 
 /// A claim: type and value, asserted by the engine or wanted from it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,16 +48,18 @@ pub enum BadRequest {
     /// Nothing is wanted.
     #[error("the request wants nothing")]
     EmptyWant,
+    /// The target is no complete name.
+    #[error("the target is no complete name: {0}")]
+    Target(#[from] FqnError),
 }
 
 impl Request {
     /// Checks target and facts; `now` supplies the time context (`time.*`), which facts then may not.
     pub fn new(target: &str, facts: Vec<Fact>, want: Vec<Claim>, now: Option<Now>) -> Result<Self, BadRequest> {
-        let _ = target;
         if want.is_empty() {
             return Err(BadRequest::EmptyWant);
         }
-        Ok(Self { target: Fqn {}, facts, want, now })
+        Ok(Self { target: Fqn::parse(target)?, facts, want, now })
     }
 
     /// What is to be operated on.

@@ -163,23 +163,19 @@ fn bad_character(part: Part<'_>, c: char) -> Box<Diagnostic> {
             )
             .with_help("a realm without a local name covers everything below it already: `job::/sandbox`")
             .into(),
-        '[' | ']' => part
-            .error(
-                Code::BadSegment,
-                format!("a variable in a realm is a whole segment, and `{}` is more than a variable", part.text),
-                "write `[name]` alone between two `/`",
-            )
-            .into(),
-        ':' => part
-            .error(
-                Code::BadSegment,
-                format!("`{}` has a `:` in a segment", part.text),
-                "`::` stands behind the type and before the local name, nowhere else",
-            )
-            .into(),
+        '[' | ']' => part.error(
+            Code::BadSegment,
+            format!("a variable in a realm is a whole segment, and `{}` is more than a variable", part.text),
+            "write `[name]` alone between two `/`",
+        ),
+        ':' => part.error(
+            Code::BadSegment,
+            format!("`{}` has a `:` in a segment", part.text),
+            "`::` stands behind the type and before the local name, nowhere else",
+        ),
         _ => {
             let message = format!("`{}` may not stand in a realm", c.escape_debug());
-            part.error(Code::BadSegment, message, "in this segment").into()
+            part.error(Code::BadSegment, message, "in this segment")
         }
     }
 }
