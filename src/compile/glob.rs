@@ -172,15 +172,45 @@ mod tests {
     #[test]
     fn the_whole_value_has_to_fit() {
         for (pattern, value) in [
-            ("", ""), ("*", ""), ("*", "ab"), ("**", "a"), ("a", "a"), ("a*", "a"), ("*a", "ba"), ("a*c", "abc"), ("a*b*c", "aXbYc"),
-            ("?", "é"), ("??", "ab"), ("?*", "a"), ("*?b*", "aab"), ("*a?c*", "xxabcxx"), ("\\*", "*"), ("\\\\", "\\"), ("a\\", "a\\"),
-            ("*ab*ab*", "abab"), ("*aab*", "aaab"), ("pg_dump *", "pg_dump x"),
+            ("", ""),
+            ("*", ""),
+            ("*", "ab"),
+            ("**", "a"),
+            ("a", "a"),
+            ("a*", "a"),
+            ("*a", "ba"),
+            ("a*c", "abc"),
+            ("a*b*c", "aXbYc"),
+            ("?", "é"),
+            ("??", "ab"),
+            ("?*", "a"),
+            ("*?b*", "aab"),
+            ("*a?c*", "xxabcxx"),
+            ("\\*", "*"),
+            ("\\\\", "\\"),
+            ("a\\", "a\\"),
+            ("*ab*ab*", "abab"),
+            ("*aab*", "aaab"),
+            ("pg_dump *", "pg_dump x"),
         ] {
             assert!(matches(pattern, value), "{pattern:?} on {value:?}");
         }
         for (pattern, value) in [
-            ("", "a"), ("a", ""), ("a", "A"), ("a", "ab"), ("?", ""), ("?", "ab"), ("?*", ""), ("a*a", "a"), ("ab*ba", "aba"),
-            ("*ab*ab*", "aba"), ("\\*", "a"), ("\\?", "a"), ("pg_dump *", "pg_dump"), ("*a?c", "abcd"), ("a*b*c", "acb"),
+            ("", "a"),
+            ("a", ""),
+            ("a", "A"),
+            ("a", "ab"),
+            ("?", ""),
+            ("?", "ab"),
+            ("?*", ""),
+            ("a*a", "a"),
+            ("ab*ba", "aba"),
+            ("*ab*ab*", "aba"),
+            ("\\*", "a"),
+            ("\\?", "a"),
+            ("pg_dump *", "pg_dump"),
+            ("*a?c", "abcd"),
+            ("a*b*c", "acb"),
         ] {
             assert!(!matches(pattern, value), "{pattern:?} on {value:?}");
         }

@@ -3,6 +3,7 @@
 use crate::syntax::{
     ast::{Local, Piece, Realm, Segment, Value},
     fqn::Fqn,
+    realm,
 };
 
 /// A pattern of names; variables are numbers of the policy's own.
@@ -85,40 +86,30 @@ impl Pattern {
         Self { resource_type: realm.resource_type.text.clone(), namespace, local }
     }
 
-    /// The realm right of `fqnMatch`; none where the value is no realm, or a variable is not a whole segment.
+    /// The realm right of `fqnMatch`; none where the value is no realm, or a variable of it is not bound.
     pub(crate) fn of_value(value: &Value, variables: &Variables) -> Option<Self> {
-        let units = value.pieces.iter().map(|piece| match piece {
-            Piece::Text(text) => Some(Unit::Text(text)),
-            Piece::Variable(name) => variables.find(&name.text).map(Unit::Variable),
-        });
-        Self::of_units(&units.collect::<Option<Vec<_>>>()?)
-    }
-
-    /// A realm without variables.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        Self::of_units(&[Unit::Text(text)])
-    }
-
-    fn of_units(units: &[Unit<'_>]) -> Option<Self> {
-        let Some((Unit::Text(first), more)) = units.split_first() else { return None };
-        let (resource_type, rest) = first.split_once("::/")?;
-        crate::syntax::vocabulary::resource_type(resource_type)?;
-        let (namespace, local) = split_local(std::iter::once(Unit::Text(rest)).chain(more.iter().copied()));
-        let mut namespace = segments(&namespace)?;
-        // A trailing `/` means nothing, and the root has no segment.
-        if namespace.last().is_some_and(Vec::is_empty) {
-            namespace.pop();
+        let mut text = String::new();
+        for piece in &value.pieces {
+            match piece {
+                // An escaped bracket is text, and no segment may hold one.
+                Piece::Text(own) if own.contains(['[', ']']) => return None,
+                Piece::Text(own) => text.push_str(own),
+                Piece::Variable(name) => {
+                    variables.find(&name.text)?;
+                    text.extend(["[", &name.text, "]"]);
+                }
+            }
         }
-        let local = match local {
-            None => LocalPattern::Below,
-            Some(units) => match units.as_slice() {
-                [] | [Unit::Text("")] => LocalPattern::Exact,
-                [Unit::Text("*")] => LocalPattern::Any,
-                units => LocalPattern::Named(segments(units)?.into_iter().map(part).collect::<Option<_>>()?),
-            },
-        };
-        let namespace = namespace.into_iter().map(part).collect::<Option<_>>()?;
-        Some(Self { resource_type: resource_type.to_owned(), namespace, local })
+        let mut known = variables.clone();
+        Some(Self::of_realm(&realm::parse(&text, 0).ok()?, &mut known))
+    }
+
+    /// A realm that is a value: no `[` of it is a variable.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        if text.contains('[') {
+            return None;
+        }
+        Some(Self::of_realm(&realm::parse(text, 0).ok()?, &mut Variables::default()))
     }
 
     /// Whether the name lies in the realm, its variables replaced by what they are bound to.
@@ -201,63 +192,5 @@ impl Pattern {
             LocalPattern::Named(parts) => format!("::{}", join(parts)),
         };
         format!("{}::/{}{local}", self.resource_type, join(&self.namespace))
-    }
-}
-
-/// A piece of a realm that is still text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unit<'a> {
-    Text(&'a str),
-    Variable(usize),
-}
-
-/// Splits behind the namespace, at the first `::`.
-fn split_local<'a>(units: impl Iterator<Item = Unit<'a>>) -> (Vec<Unit<'a>>, Option<Vec<Unit<'a>>>) {
-    let mut namespace = Vec::new();
-    let mut local: Option<Vec<Unit<'a>>> = None;
-    for unit in units {
-        match (&mut local, unit) {
-            (Some(local), unit) => local.push(unit),
-            (None, Unit::Text(text)) => match text.split_once("::") {
-                Some((before, behind)) => {
-                    namespace.push(Unit::Text(before));
-                    local = Some(if behind.is_empty() { Vec::new() } else { vec![Unit::Text(behind)] });
-                }
-                None => namespace.push(unit),
-            },
-            (None, Unit::Variable(_)) => namespace.push(unit),
-        }
-    }
-    (namespace, local)
-}
-
-/// Splits at `/`; empty texts beside variables leave no trace.
-fn segments<'a>(units: &[Unit<'a>]) -> Option<Vec<Vec<Unit<'a>>>> {
-    let mut res = vec![Vec::new()];
-    for unit in units {
-        match unit {
-            Unit::Variable(_) => res.last_mut()?.push(*unit),
-            Unit::Text(text) => {
-                for (at, piece) in text.split('/').enumerate() {
-                    if at > 0 {
-                        res.push(Vec::new());
-                    }
-                    if !piece.is_empty() {
-                        res.last_mut()?.push(Unit::Text(piece));
-                    }
-                }
-            }
-        }
-    }
-    Some(res)
-}
-
-fn part(units: Vec<Unit<'_>>) -> Option<Part> {
-    match units.as_slice() {
-        [Unit::Variable(number)] => Some(Part::Variable(*number)),
-        [Unit::Text(text)] if !matches!(*text, "." | "..") && !text.contains(['*', ':']) => {
-            Some(Part::Literal((*text).to_owned()))
-        }
-        _ => None,
     }
 }
