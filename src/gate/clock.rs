@@ -2,10 +2,11 @@
 
 use std::{
     fmt,
-    str::FromStr,
     sync::atomic::{AtomicI64, Ordering},
     time::{SystemTime, UNIX_EPOCH},
 };
+
+use jiff::{Timestamp, tz::TimeZone};
 
 use crate::eval::Now;
 
@@ -57,49 +58,12 @@ impl Clock for FixedClock {
     }
 }
 
-/// The cluster's zone as a fixed offset from UTC: what `time.*` conditions are read in.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Zone {
-    offset_seconds: i32,
-}
-
-/// Not a zone.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no zone: write `UTC` or an offset such as `+02:00`")]
-pub struct ZoneError(String);
-
-impl Zone {
-    /// Coordinated universal time.
-    pub const UTC: Self = Self { offset_seconds: 0 };
-
-    /// The instant at which a decision is made.
-    pub fn now(self, clock: &dyn Clock) -> Now {
-        Now { unix_seconds: clock.unix_seconds(), offset_seconds: self.offset_seconds }
-    }
-}
-
-impl FromStr for Zone {
-    type Err = ZoneError;
-
-    /// Reads `UTC`, `Z`, `+HH:MM` or `-HH:MM`, up to 14 hours either way.
-    fn from_str(text: &str) -> Result<Self, ZoneError> {
-        if matches!(text, "UTC" | "Z") {
-            return Ok(Self::UTC);
-        }
-        offset(text).map(|offset_seconds| Self { offset_seconds }).ok_or_else(|| ZoneError(text.to_owned()))
-    }
-}
-
-fn offset(text: &str) -> Option<i32> {
-    let (sign, digits) =
-        text.strip_prefix('+').map(|rest| (1, rest)).or_else(|| text.strip_prefix('-').map(|rest| (-1, rest)))?;
-    let (hours, minutes) = digits.split_once(':')?;
-    let two = |part: &str, max: i32| {
-        let plain = part.len() == 2 && part.bytes().all(|it| it.is_ascii_digit());
-        part.parse::<i32>().ok().filter(|it| plain && *it <= max)
-    };
-    let seconds = two(hours, 14)?.checked_mul(3_600)?.checked_add(two(minutes, 59)?.checked_mul(60)?)?;
-    (seconds <= 14 * 3_600).then(|| sign * seconds)
+/// The instant at which a decision is made, in the cluster's zone.
+pub(in crate::gate) fn now(clock: &dyn Clock, zone: &TimeZone) -> Now {
+    let unix_seconds = clock.unix_seconds();
+    // Outside the years that a zone is defined for there is no offset to speak of.
+    let offset_seconds = Timestamp::from_second(unix_seconds).map_or(0, |it| zone.to_offset(it).seconds());
+    Now { unix_seconds, offset_seconds }
 }
 
 #[cfg(test)]
@@ -107,13 +71,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn zones_are_utc_or_an_offset() {
-        assert_eq!("UTC".parse(), Ok(Zone::UTC));
-        assert_eq!("+02:00".parse(), Ok(Zone { offset_seconds: 7_200 }));
-        assert_eq!("-03:30".parse(), Ok(Zone { offset_seconds: -12_600 }));
-        for bad in ["", "utc", "2", "+2:00", "+02:60", "+14:01", "+99:00", "Europe/Berlin", "+-2:00", "+02:00 "] {
-            assert!(bad.parse::<Zone>().is_err(), "{bad}");
-        }
+    fn the_offset_is_that_of_the_instant() {
+        let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        assert_eq!(now(&FixedClock::at(1_768_478_400), &zone).offset_seconds, 3_600);
+        assert_eq!(now(&FixedClock::at(1_784_116_800), &zone).offset_seconds, 7_200);
     }
 
     #[test]

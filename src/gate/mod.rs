@@ -25,7 +25,7 @@ mod visibility;
 mod witness;
 
 pub use bearer::{Authenticator, BearerError};
-pub use clock::{Clock, FixedClock, SystemClock, Zone, ZoneError};
+pub use clock::{Clock, FixedClock, SystemClock};
 pub use error::{GateError, Refusal};
 pub use grant::Grant;
 pub use key::{KeySet, PublicKey};

@@ -2,13 +2,14 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use jiff::tz::TimeZone;
 use uuid::Uuid;
 
 use crate::{
     eval::{self, Decision, Request},
     gate::{
         Authenticator, BearerError, Clock, GateError, Grant, Operation, PolicyView, Principal, Refusal, Restrictions,
-        SessionTarget, Snapshot, Stale, Witness, Zone, context, limiter::Limiter, record,
+        SessionTarget, Snapshot, Stale, Witness, clock, context, limiter::Limiter, record,
     },
     wire::{audit::AuditItem, job::Job, sign::Open},
 };
@@ -23,7 +24,7 @@ pub struct Gate {
     authenticator: Arc<Authenticator>,
     witness: Arc<dyn Witness>,
     clock: Arc<dyn Clock>,
-    zone: Zone,
+    zone: TimeZone,
     limiter: Limiter,
 }
 
@@ -49,7 +50,7 @@ impl Gate {
         authenticator: Arc<Authenticator>,
         witness: Arc<dyn Witness>,
         clock: Arc<dyn Clock>,
-        zone: Zone,
+        zone: TimeZone,
     ) -> Self {
         Self { policy, authenticator, witness, clock, zone, limiter: Limiter::new() }
     }
@@ -147,7 +148,7 @@ impl Gate {
         operation: &Operation,
         facts: Vec<eval::Fact>,
     ) -> Result<Decision, GateError> {
-        let now = self.zone.now(self.clock.as_ref());
+        let now = clock::now(self.clock.as_ref(), &self.zone);
         let request = Request::new(&operation.target, facts, operation.want.clone(), Some(now))?;
         Ok(eval::decide(&snapshot.set, &request))
     }

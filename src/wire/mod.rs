@@ -5,6 +5,8 @@ pub mod audit;
 pub mod error;
 pub mod im;
 pub mod job;
+pub mod join;
 pub mod policy;
 pub mod sign;
 pub mod token;
+pub mod user;
