@@ -159,13 +159,6 @@ codes! {
     /// A value with variables in it that does not stand in quotes.
     MustBeQuoted = "E0505" "must-be-quoted" Error,
 
-    /// A rule asserts a context type, which only the engine supplies.
-    AssertsContext = "E0601" "asserts-context" Error,
-    /// Two documents of one set have the same name.
-    DuplicateDocument = "E0602" "duplicate-document" Error,
-    /// A scalar has two values on one realm under the same condition.
-    ScalarConflict = "E0603" "scalar-conflict" Error,
-
     /// A condition lets a longer name into a shorter name's realm.
     PrefixOnTemplate = "W0101" "prefix-on-template" Warning,
     /// A prefix test ends within a segment.

@@ -37,4 +37,5 @@ pub use restriction::Restrictions;
 pub use revocation::{Revocations, Revoked, revoked_principal, revoked_session};
 pub use ruling::{Gate, Ruling};
 pub use session::{SessionTarget, Stale};
+pub use visibility::JobSight;
 pub use witness::{Recorded, Witness};
