@@ -3,6 +3,8 @@
 #![expect(clippy::indexing_slicing, clippy::string_slice, reason = "a test fails by panicking")]
 #![cfg(feature = "platform")]
 
+#[path = "platform/audit.rs"]
+mod audit;
 #[path = "platform/config.rs"]
 mod config;
 #[path = "platform/store.rs"]

@@ -7,6 +7,7 @@ pub mod im;
 pub mod job;
 pub mod join;
 pub mod policy;
+pub mod printable;
 pub mod sign;
 pub mod token;
 pub mod user;
