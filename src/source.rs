@@ -79,10 +79,28 @@ impl Source {
 
     /// Line and column of a byte offset; the end of the text where it lies behind it.
     pub fn location(&self, offset: usize) -> Location {
-        let line = self.line_starts.partition_point(|&start| start <= offset);
+        let line = self.line(offset);
         let start = self.line_starts.get(line.saturating_sub(1)).copied().unwrap_or(0);
         let before = self.text.get(start..offset).or_else(|| self.text.get(start..)).unwrap_or_default();
         Location { line, column: before.chars().count().saturating_add(1), offset }
+    }
+
+    /// The line of a byte offset, from 1; cheaper than [`Source::location`] where lines are long.
+    pub fn line(&self, offset: usize) -> usize {
+        self.line_starts.partition_point(|&start| start <= offset)
+    }
+
+    /// Blanks at the start of the line of a byte offset.
+    pub fn indent(&self, offset: usize) -> usize {
+        let start = self.line_starts.get(self.line(offset).saturating_sub(1)).copied().unwrap_or(0);
+        let line = self.text.get(start..).unwrap_or_default();
+        line.len().saturating_sub(line.trim_start_matches([' ', '\t']).len())
+    }
+
+    /// Whether nothing but blanks stands before a byte offset on its line.
+    pub fn is_first_on_line(&self, offset: usize) -> bool {
+        let before = self.text.get(..offset).unwrap_or_default().trim_end_matches([' ', '\t']);
+        before.is_empty() || before.ends_with('\n')
     }
 }
 

@@ -158,6 +158,8 @@ codes! {
     TooManyValues = "E0504" "too-many-values" Error,
     /// A value with variables in it that does not stand in quotes.
     MustBeQuoted = "E0505" "must-be-quoted" Error,
+    /// A claim asserted under an issuer; rules speak for the engine only.
+    ForeignIssuer = "E0506" "foreign-issuer" Error,
 
     /// A condition lets a longer name into a shorter name's realm.
     PrefixOnTemplate = "W0101" "prefix-on-template" Warning,

@@ -8,11 +8,5 @@
 
 pub mod client;
 pub mod core;
-#[cfg(test)]
-mod ending;
 mod flow;
 pub mod frame;
-#[cfg(test)]
-mod hostile;
-#[cfg(test)]
-mod model;

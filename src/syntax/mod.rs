@@ -3,13 +3,20 @@
 pub mod ast;
 pub mod character;
 pub mod cidr;
+mod findings;
 pub mod fqn;
+mod lexer;
 pub mod literal;
+mod parser;
 pub mod realm;
+mod stream;
 pub mod suggest;
+mod token;
 pub mod vocabulary;
 
-use crate::{diagnostic::Diagnostic, source::Source};
+pub use parser::parse;
+
+use crate::{diagnostic::Diagnostic, source::Span};
 
 /// What reading one document gave.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,6 +27,8 @@ pub struct Parse {
     pub diagnostics: Vec<Diagnostic>,
     /// How many more there were.
     pub hidden: usize,
+    /// The comments, from `//` to the end of the line without it, in source order.
+    pub comments: Vec<Span>,
 }
 
 impl Parse {
@@ -27,9 +36,4 @@ impl Parse {
     pub fn is_usable(&self) -> bool {
         self.hidden == 0 && !self.diagnostics.iter().any(Diagnostic::is_error)
     }
-}
-
-/// Reads one document; it never fails.
-pub fn parse(_source: &Source) -> Parse {
-    Parse::default()
 }

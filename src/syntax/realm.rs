@@ -5,7 +5,7 @@ use crate::{
     limits::{FQN_BYTES_MAX, FQN_SEGMENTS_MAX},
     source::Span,
     syntax::{
-        ast::{Local, Name, Realm, Segment},
+        ast::{Local, Name, Piece, Realm, Segment, Value},
         character::{is_invisible, is_letter},
         suggest::closest,
         vocabulary::RESOURCE_TYPES,
@@ -78,8 +78,35 @@ pub fn parse(text: &str, offset: usize) -> Result<Realm> {
     Ok(realm)
 }
 
+/// Reads a value as a realm; its variables are segments of it.
+///
+/// A `[` that the value has as text is no variable, and so no part of a realm.
+pub fn of_value(value: &Value) -> Result<Realm> {
+    let mut text = String::new();
+    for piece in &value.pieces {
+        match piece {
+            Piece::Text(plain) if plain.contains(['[', ']', '\\', '"']) => {
+                let message = "this holds a character that may not stand in a realm";
+                return Err(Box::new(Diagnostic::new(Code::BadSegment, value.span, message, "in this text")));
+            }
+            Piece::Text(plain) => text.push_str(plain),
+            Piece::Variable(name) => text.extend(["[", name.text.as_str(), "]"]),
+        }
+    }
+    let quotes = if value.quoted { 2 } else { 0 };
+    let length = value.span.end.saturating_sub(value.span.start);
+    parse(&text, value.span.start.saturating_add(quotes / 2)).map_err(|mut error| {
+        // Only where the text stands in the document letter for letter do the places within it mean something.
+        if length != text.len().saturating_add(quotes) {
+            error.span = value.span;
+            error.fixes.clear();
+        }
+        error
+    })
+}
+
 /// ```ebnf
-/// realm        = resource_type , "::/" , [ segment , { "/" , segment } ] , [ "/" ] , [ "::" , [ local_name ] ] ;
+/// realm = resource_type , "::/" , [ segment , { "/" , segment } ] , [ "/" ] , [ "::" , [ local_name ] ] ;
 /// ```
 fn realm(part: Part<'_>) -> Result<Realm> {
     let Some((before, behind)) = part.split_once("::/") else {
@@ -102,7 +129,7 @@ fn realm(part: Part<'_>) -> Result<Realm> {
 }
 
 /// ```ebnf
-/// local_name   = "*" | segment , { "/" , segment } ;
+/// local_name = "*" | segment , { "/" , segment } ;
 /// ```
 fn local_name(part: Part<'_>) -> Result<Local> {
     match part.text {
@@ -113,7 +140,7 @@ fn local_name(part: Part<'_>) -> Result<Local> {
 }
 
 /// ```ebnf
-/// segment      = word without "/" and ":" | variable ;
+/// segment = word without "/" and ":" | variable ;
 /// ```
 fn segment(part: Part<'_>) -> Result<Segment> {
     match part.text {
@@ -143,9 +170,13 @@ fn segment(part: Part<'_>) -> Result<Segment> {
     }
 }
 
+fn is_variable_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(is_variable_character)
+}
+
 /// Whether this can stand between `[` and `]`.
-pub fn is_variable_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || matches!(c, '_' | '-') || is_letter(c))
+pub fn is_variable_character(c: char) -> bool {
+    c.is_ascii_digit() || matches!(c, '_' | '-') || is_letter(c)
 }
 
 // In quotes a segment may hold whatever a name may, so that every name can be written down.

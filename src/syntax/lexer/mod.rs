@@ -1,0 +1,179 @@
+//! Text to lexemes: what no reader should have to know of is reported and mended here (reference section 2).
+
+mod flaw;
+mod normal_form;
+mod string;
+
+pub(crate) use normal_form::check_normal_form;
+
+use crate::{
+    diagnostic::{Code, Diagnostic},
+    source::{Source, Span},
+    syntax::{findings::Findings, token::Token},
+};
+
+/// A token with its text and its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lexeme<'a> {
+    /// What it is.
+    pub(crate) token: Token,
+    /// As written; of a string what stands between the quotes.
+    pub(crate) text: &'a str,
+    /// Where; of a string with the quotes.
+    pub(crate) span: Span,
+    /// Something about it was reported already, so that nobody else needs to.
+    pub(crate) flawed: bool,
+}
+
+/// What the lexer makes of a document.
+#[derive(Debug)]
+pub(crate) struct Lexed<'a> {
+    /// In source order.
+    pub(crate) lexemes: Vec<Lexeme<'a>>,
+    /// From `//` to the end of the line, without it.
+    pub(crate) comments: Vec<Span>,
+}
+
+/// What the next word would be. `/*` is a comment of another language where an item begins, and a value elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Expects {
+    Item,
+    Value,
+}
+
+struct Lexer<'a, 'f> {
+    text: &'a str,
+    /// Offset of the next token.
+    at: usize,
+    found: &'f mut Findings,
+    lexed: Lexed<'a>,
+    expects: Expects,
+    /// Whether a `*/` may still come; searched for once, so that many `/*` take no more time than one.
+    comment_end_ahead: bool,
+    line: string::Line,
+}
+
+/// Reads the whole document.
+pub(crate) fn lex<'a>(found: &mut Findings, source: &'a Source) -> Lexed<'a> {
+    let mut lexer = Lexer {
+        text: source.text(),
+        at: 0,
+        found,
+        lexed: Lexed { lexemes: Vec::new(), comments: Vec::new() },
+        expects: Expects::Item,
+        comment_end_ahead: true,
+        line: string::Line::default(),
+    };
+    lexer.drop_byte_order_mark();
+    while let Some((token, length)) = Token::first(lexer.rest()) {
+        // INVARIANT (progress): no token is empty, and none is cut down to nothing.
+        lexer.token(token, length);
+    }
+    lexer.lexed
+}
+
+impl<'a> Lexer<'a, '_> {
+    fn rest(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    fn slice(&self, span: Span) -> &'a str {
+        self.text.get(span.range()).unwrap_or_default()
+    }
+
+    fn drop_byte_order_mark(&mut self) {
+        if self.text.starts_with('\u{FEFF}') {
+            let span = Span::new(0, '\u{FEFF}'.len_utf8());
+            let diagnostic = Diagnostic::new(
+                Code::ByteOrderMark,
+                span,
+                "the document begins with a byte-order mark",
+                "dropped; save the file as UTF-8 without it",
+            );
+            self.found.push(diagnostic.with_fix("remove the byte-order mark", true, span, ""));
+            self.at = span.end;
+        }
+    }
+
+    fn token(&mut self, token: Token, length: usize) {
+        let span = Span::new(self.at, self.at.saturating_add(length));
+        self.at = span.end;
+        match token {
+            Token::Space => (),
+            Token::Comment => self.comment(span),
+            Token::Word | Token::Path | Token::Placeholder => self.word(token, span),
+            Token::Odd => self.odd(span),
+            Token::String => self.string(span),
+            Token::OpenString => self.open_string(span),
+            Token::TypographicString | Token::TypographicSingle => self.typographic_string(span),
+            Token::SingleQuoted => self.single_quoted(span),
+            Token::Hash => self.hash(span),
+            Token::UnusualSpace => self.unusual_space(span),
+            Token::LoneReturn => self.lone_return(span),
+            Token::Semicolon => self.semicolon(span),
+            Token::TypographicQuote => self.typographic_quote(span),
+            Token::BadHeader => self.bad_header(span),
+            Token::LeftBrace
+            | Token::RightBrace
+            | Token::LeftParen
+            | Token::RightParen
+            | Token::Comma
+            | Token::Arrow
+            | Token::And
+            | Token::Or
+            | Token::Bang
+            | Token::Equal
+            | Token::NotEqual
+            | Token::Less
+            | Token::LessOrEqual
+            | Token::Greater
+            | Token::GreaterOrEqual
+            | Token::Misspelled
+            | Token::Variable
+            | Token::Header => self.push(token, span, self.slice(span), false),
+        }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, clippy::match_same_arms, reason = "all that is left are operators")]
+    fn push(&mut self, token: Token, span: Span, text: &'a str, flawed: bool) {
+        self.expects = match token {
+            Token::Word | Token::Variable | Token::Path | Token::Placeholder | Token::String => match self.expects {
+                Expects::Item if token == Token::Word && text != "if" => Expects::Value,
+                Expects::Item | Expects::Value => Expects::Item,
+            },
+            Token::LeftBrace | Token::RightBrace | Token::LeftParen | Token::RightParen => Expects::Item,
+            Token::Arrow | Token::And | Token::Or | Token::Bang => Expects::Item,
+            _ => Expects::Value,
+        };
+        self.lexed.lexemes.push(Lexeme { token, text, span, flawed });
+    }
+
+    fn word(&mut self, token: Token, mut span: Span) {
+        if let Some(shorter) = self.without_arrow(span) {
+            span = shorter;
+            self.at = span.end;
+        }
+        let text = self.slice(span);
+        if text.starts_with("/*") && self.expects == Expects::Item {
+            return self.block_comment(span);
+        }
+        match text.find("//") {
+            Some(at) => self.slashes_after_word(token, span, at),
+            None => self.push(token, span, text, false),
+        }
+    }
+
+    /// A `-` before `>` belongs to the arrow.
+    fn without_arrow(&self, span: Span) -> Option<Span> {
+        let text = self.slice(span);
+        let shorter = Span::new(span.start, span.end.saturating_sub(1));
+        (self.rest().starts_with('>') && text.ends_with('-') && !shorter.is_empty()).then_some(shorter)
+    }
+
+    fn comment(&mut self, span: Span) {
+        let text = self.slice(span);
+        let span = Span::new(span.start, span.end.saturating_sub(usize::from(text.ends_with('\r'))));
+        self.lexed.comments.push(span);
+        self.check_comment(span);
+    }
+}

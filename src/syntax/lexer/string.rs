@@ -1,0 +1,145 @@
+//! Strings, and what people type in place of them.
+
+use crate::{
+    diagnostic::{Code, Diagnostic},
+    source::Span,
+    syntax::{character::is_word, lexer::Lexer, token::Token},
+};
+
+/// How many quotes the line has on which the lexer is.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    end: usize,
+    quotes: usize,
+}
+
+impl<'a> Lexer<'a, '_> {
+    pub(super) fn string(&mut self, span: Span) {
+        // `"read, "create"`: with a quote missing, the first string seems to end where the second begins.
+        let odd = !self.quotes_on_line(span.start).is_multiple_of(2);
+        if odd && self.rest().starts_with(is_word) {
+            return self.open_string(span);
+        }
+        let text = self.slice(inner(span));
+        let flawed = self.check_string(inner(span));
+        self.push(Token::String, span, text, flawed);
+    }
+
+    /// A string that does not end: what follows on the line is read as if it had.
+    pub(super) fn open_string(&mut self, span: Span) {
+        let start = span.start.saturating_add(1);
+        let behind = self.slice(Span::new(start, span.end)).trim_end_matches(['"', '\r']);
+        if let Some(at) = behind.find(['“', '”', '‘', '’']) {
+            return self.half_typographic(span, at);
+        }
+        let content = behind.find(['{', '}', '(', ')', ',']).and_then(|at| behind.get(..at)).unwrap_or(behind);
+        let content = content.trim_end();
+        let end = start.saturating_add(content.len());
+        let quote = Span::new(span.start, start);
+        self.found.push(
+            Diagnostic::new(Code::UnterminatedString, quote, "this string is not closed on its line", "opened here")
+                .with_help("a string ends with `\"` on the line on which it begins; a quote in it is `\\\"`")
+                .with_fix("close the string", false, Span::at(end), "\""),
+        );
+        self.at = end;
+        self.push(Token::String, Span::new(span.start, end), content, true);
+    }
+
+    /// `"tom”`: begins straight and ends typographic.
+    fn half_typographic(&mut self, span: Span, at: usize) {
+        let start = span.start.saturating_add(1);
+        let end = start.saturating_add(at);
+        let content = self.slice(Span::new(start, end));
+        let quote = self.slice(Span::new(end, span.end)).chars().next().map_or(0, char::len_utf8);
+        let quote = Span::new(end, end.saturating_add(quote));
+        self.found.push(
+            Diagnostic::new(
+                Code::TypographicQuotes,
+                quote,
+                "this string ends with a typographic quote",
+                "a straight `\"` belongs here",
+            )
+            .with_fix("write a straight quote", false, quote, "\""),
+        );
+        self.at = quote.end;
+        self.push(Token::String, Span::new(span.start, quote.end), content, true);
+    }
+
+    pub(super) fn typographic_string(&mut self, span: Span) {
+        let (text, content) = self.between_quotes(span);
+        self.found.push(
+            Diagnostic::new(
+                Code::TypographicQuotes,
+                span,
+                "this text stands in typographic quotes",
+                "a string stands in straight quotes",
+            )
+            .with_help("word processors and web pages turn `\"` into `“` and `”`: type the quotes anew")
+            .with_fix("write straight quotes", false, span, format!("\"{}\"", escaped(text))),
+        );
+        self.check_string(content);
+        self.push(Token::String, span, text, true);
+    }
+
+    pub(super) fn typographic_quote(&mut self, span: Span) {
+        let quote = self.slice(span);
+        self.found.push(
+            Diagnostic::new(
+                Code::TypographicQuotes,
+                span,
+                format!("a typographic quote `{quote}` means nothing here"),
+                "no string begins or ends with it",
+            )
+            .with_help("a string stands in straight quotes: `\"tom\"`"),
+        );
+    }
+
+    pub(super) fn single_quoted(&mut self, span: Span) {
+        let (text, content) = self.between_quotes(span);
+        self.found.push(
+            Diagnostic::new(
+                Code::SingleQuotes,
+                span,
+                "this text stands in single quotes",
+                "a string stands in double quotes",
+            )
+            .with_fix("write double quotes", false, span, format!("\"{}\"", escaped(text))),
+        );
+        self.check_string(content);
+        self.push(Token::String, span, text, true);
+    }
+
+    /// What stands between quotes of any width, and where.
+    fn between_quotes(&self, span: Span) -> (&'a str, Span) {
+        let whole = self.slice(span);
+        let first = whole.chars().next().map_or(0, char::len_utf8);
+        let last = whole.chars().next_back().map_or(0, char::len_utf8);
+        let content = Span::new(span.start.saturating_add(first), span.end.saturating_sub(last));
+        (self.slice(content), content)
+    }
+
+    /// How many unescaped quotes stand on the line at `offset`; each line is counted once.
+    fn quotes_on_line(&mut self, offset: usize) -> usize {
+        if offset >= self.line.end {
+            let rest = self.text.get(offset..).unwrap_or_default();
+            let line = rest.lines().next().unwrap_or_default();
+            let mut escape = false;
+            let quotes = line.bytes().filter(|&byte| {
+                let counts = byte == b'"' && !escape;
+                escape = byte == b'\\' && !escape;
+                counts
+            });
+            self.line = Line { quotes: quotes.count(), end: offset.saturating_add(line.len()).saturating_add(1) };
+        }
+        self.line.quotes
+    }
+}
+
+/// Without the quotes.
+fn inner(span: Span) -> Span {
+    Span::new(span.start.saturating_add(1), span.end.saturating_sub(1))
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
+}

@@ -1,0 +1,354 @@
+//! Conditions.
+
+use crate::{
+    diagnostic::{Code, Diagnostic},
+    limits::NESTING_MAX,
+    source::Span,
+    syntax::{
+        ast::{Comparison, Expr, Name, Operator, Value},
+        lexer::Lexeme,
+        parser::Reader,
+        stream::{Parsed, Stream, Trouble, token},
+        suggest::closest,
+        token::Token,
+    },
+};
+
+/// The operators that are words.
+const WORDS: [(&str, Operator); 7] = [
+    ("equals", Operator::Equals),
+    ("beginsWith", Operator::BeginsWith),
+    ("endsWith", Operator::EndsWith),
+    ("fqnMatch", Operator::FqnMatch),
+    ("contains", Operator::Contains),
+    ("matches", Operator::Matches),
+    ("inCidr", Operator::InCidr),
+];
+
+/// What other languages call them.
+const FOREIGN: [(&str, &str); 14] = [
+    ("is", "=="),
+    ("eq", "=="),
+    ("equal", "=="),
+    ("ne", "!="),
+    ("neq", "!="),
+    ("lt", "<"),
+    ("le", "<="),
+    ("gt", ">"),
+    ("ge", ">="),
+    ("startsWith", "beginsWith"),
+    ("startswith", "beginsWith"),
+    ("has", "contains"),
+    ("like", "matches"),
+    ("cidr", "inCidr"),
+];
+
+impl<'a> Reader<'a> {
+    /// ```ebnf
+    /// expr = conjunction , { "||" , conjunction } ;
+    /// ```
+    pub(super) fn expr(&mut self, input: Stream<'a>) -> Parsed<'a, Expr> {
+        let (mut rest, first) = self.conjunction(input)?;
+        let mut parts = vec![first];
+        while let Some(behind) = self.joint(rest, Token::Or) {
+            let (behind, part) = self.conjunction(behind)?;
+            parts.push(part);
+            rest = behind;
+        }
+        Ok((rest, one_or(parts, Expr::Or)))
+    }
+
+    /// ```ebnf
+    /// conjunction = primary , { "&&" , primary } ;
+    /// ```
+    fn conjunction(&mut self, input: Stream<'a>) -> Parsed<'a, Expr> {
+        let (mut rest, first) = self.primary(input)?;
+        let mut parts = vec![first];
+        while let Some(behind) = self.joint(rest, Token::And) {
+            let (behind, part) = self.primary(behind)?;
+            parts.push(part);
+            rest = behind;
+        }
+        Ok((rest, one_or(parts, Expr::And)))
+    }
+
+    /// ```ebnf
+    /// primary = "(" , expr , ")" | comparison ;
+    /// ```
+    fn primary(&mut self, input: Stream<'a>) -> Parsed<'a, Expr> {
+        let input = self.skip_negation(input);
+        if input.token() != Some(Token::LeftParen) {
+            return self.comparison_expr(input);
+        }
+        if self.depth() >= NESTING_MAX {
+            self.too_deep(input);
+            return Err(nom::Err::Error(Trouble::Reported));
+        }
+        self.parentheses = self.parentheses.saturating_add(1);
+        let (rest, expr) = self.expr(input.skip())?;
+        self.parentheses = self.parentheses.saturating_sub(1);
+        let (rest, end) = token(Token::RightParen)(rest).map_err(|_| rest.unexpected("`&&`, `||` or `)`"))?;
+        Ok((rest, Expr::Group(Box::new(expr), input.span().to(end.span))))
+    }
+
+    // Apart from `primary`, so that deep parentheses do not pay for the size of a comparison.
+    #[inline(never)]
+    fn comparison_expr(&mut self, input: Stream<'a>) -> Parsed<'a, Expr> {
+        let (rest, comparison) = self.comparison(input)?;
+        self.check_comparison(&comparison);
+        Ok((rest, Expr::Comparison(comparison)))
+    }
+
+    /// ```ebnf
+    /// comparison = [ issuer , "->" ] , claim_type , ( operator , value | "in" , list ) ;
+    /// ```
+    fn comparison(&mut self, input: Stream<'a>) -> Parsed<'a, Comparison> {
+        let (rest, issuer) = self.issuer(input);
+        let (rest, claim_type) = self.claim_type(rest)?;
+        let in_list = rest.is_word("in") && rest.look(1).is_some_and(|it| it.token == Token::LeftParen);
+        let (rest, (operator, operator_span), values) = if in_list {
+            let (behind, values) = self.list(rest.skip())?;
+            (behind, (Operator::In, rest.span()), values)
+        } else {
+            let (rest, operator) = self.operator(rest)?;
+            let (rest, value) = self.value(rest)?;
+            (self.skip_reference(rest), operator, vec![value])
+        };
+        let span = input.span().to(rest.gap());
+        Ok((rest, Comparison { issuer, claim_type, operator, operator_span, values, span }))
+    }
+
+    /// ```ebnf
+    /// list = "(" , value , { "," , value } , ")" ;
+    /// ```
+    fn list(&mut self, input: Stream<'a>) -> Parsed<'a, Vec<Value>> {
+        let (mut rest, _) = token(Token::LeftParen)(input)?;
+        let mut values = Vec::new();
+        loop {
+            let (behind, value) = self.value(rest)?;
+            values.push(value);
+            match behind.token() {
+                Some(Token::Comma) => rest = behind.skip(),
+                Some(Token::RightParen) => return Ok((behind.skip(), values)),
+                _ => return Err(behind.unexpected("`,` or `)`")),
+            }
+        }
+    }
+
+    /// ```ebnf
+    /// operator = "==" | "equals" | "beginsWith" | "endsWith" | "fqnMatch"
+    /// | "!=" | "contains" | "matches" | "inCidr" | "<" | "<=" | ">" | ">=" ;
+    /// ```
+    fn operator(&mut self, input: Stream<'a>) -> Parsed<'a, (Operator, Span)> {
+        let Some((rest, lexeme)) = input.next() else { return Err(input.unexpected("an operator")) };
+        let operator = match lexeme.token {
+            Token::Equal => Operator::Equal,
+            Token::NotEqual => Operator::NotEqual,
+            Token::Less => Operator::Less,
+            Token::LessOrEqual => Operator::LessOrEqual,
+            Token::Greater => Operator::Greater,
+            Token::GreaterOrEqual => Operator::GreaterOrEqual,
+            Token::Misspelled => self.misspelled_operator(lexeme),
+            Token::Word => match WORDS.iter().find(|(word, _)| *word == lexeme.text) {
+                Some((_, operator)) => *operator,
+                None => return self.unknown_operator(input, rest, lexeme),
+            },
+            _ => return Err(self.without_operator(input)),
+        };
+        Ok((rest, (operator, lexeme.span)))
+    }
+
+    /// The issuer, if there is one, and its arrow.
+    fn issuer(&mut self, input: Stream<'a>) -> (Stream<'a>, Option<Name>) {
+        match (input.peek(), input.look(1)) {
+            (Some(lexeme), _) if matches!(lexeme.token, Token::Arrow | Token::Greater) => {
+                self.missing_issuer(lexeme);
+                (input.skip(), None)
+            }
+            (Some(lexeme), Some(arrow)) if lexeme.token == Token::Word && arrow.token == Token::Arrow => {
+                self.check_issuer(lexeme);
+                let name = Name { text: lexeme.text.to_owned(), span: lexeme.span };
+                (input.skip().skip(), Some(name))
+            }
+            _ => (input, None),
+        }
+    }
+
+    /// A claim type: a word without `@ * / :`.
+    pub(super) fn claim_type(&mut self, input: Stream<'a>) -> Parsed<'a, Name> {
+        match input.next() {
+            Some((rest, lexeme)) if lexeme.token == Token::Word && !matches!(lexeme.text, "on" | "if") => {
+                self.check_claim_type(lexeme);
+                Ok((rest, Name { text: lexeme.text.to_owned(), span: lexeme.span }))
+            }
+            Some((_, lexeme)) if lexeme.token == Token::Placeholder => {
+                self.placeholder(lexeme);
+                Err(nom::Err::Error(Trouble::Reported))
+            }
+            Some(_) | None => Err(input.unexpected("a claim type")),
+        }
+    }
+
+    /// What is behind `&&` or `||`, or behind what the author wrote for it, which is then told.
+    fn joint(&mut self, input: Stream<'a>, wanted: Token) -> Option<Stream<'a>> {
+        let (rest, lexeme) = input.next()?;
+        let foreign = if wanted == Token::And { ["&", "and"] } else { ["|", "or"] };
+        let is_foreign = matches!(lexeme.token, Token::Misspelled | Token::Word)
+            && foreign.contains(&lexeme.text.to_ascii_lowercase().as_str());
+        if is_foreign {
+            let sign = if wanted == Token::And { "&&" } else { "||" };
+            self.push(
+                Diagnostic::new(
+                    Code::MisspelledOperator,
+                    lexeme.span,
+                    format!("`{}` joins no conditions", lexeme.text),
+                    format!("`{sign}` does"),
+                )
+                .with_fix(format!("write `{sign}`"), false, lexeme.span, sign),
+            );
+        }
+        (lexeme.token == wanted || is_foreign).then_some(rest)
+    }
+
+    fn skip_negation(&mut self, input: Stream<'a>) -> Stream<'a> {
+        let is_negation = |input: Stream<'a>| match input.peek() {
+            Some(lexeme) if lexeme.token == Token::Bang => true,
+            // `not` is an ordinary claim type, unless another claim type or a parenthesis follows.
+            Some(lexeme) if lexeme.token == Token::Word && lexeme.text.eq_ignore_ascii_case("not") => {
+                input.look(1).is_some_and(|it| it.token == Token::LeftParen || it.token == Token::Word)
+                    && !input.look(1).is_some_and(|it| is_operator_word(it.text))
+            }
+            Some(_) | None => false,
+        };
+        if !is_negation(input) {
+            return input;
+        }
+        let mut rest = input.skip();
+        while is_negation(rest) {
+            rest = rest.skip();
+        }
+        let span = input.span().to(rest.gap());
+        self.push(
+            Diagnostic::new(Code::Negation, span, "a condition cannot be negated", "the language only ever grants")
+                .with_help("say who is meant, not who is not; for one value of a token's fact there is `!=`"),
+        );
+        rest
+    }
+
+    fn misspelled_operator(&mut self, lexeme: Lexeme<'a>) -> Operator {
+        let (sign, operator) = match lexeme.text {
+            "=>" => (">=", Operator::GreaterOrEqual),
+            "=<" => ("<=", Operator::LessOrEqual),
+            "<>" | "!==" => ("!=", Operator::NotEqual),
+            _ => ("==", Operator::Equal),
+        };
+        self.push(
+            Diagnostic::new(
+                Code::MisspelledOperator,
+                lexeme.span,
+                format!("there is no operator `{}`", lexeme.text),
+                format!("`{sign}` is meant, probably"),
+            )
+            .with_fix(format!("write `{sign}`"), false, lexeme.span, sign),
+        );
+        operator
+    }
+
+    /// A word in the place of an operator. Where a value follows it was meant as one.
+    fn unknown_operator(
+        &mut self,
+        input: Stream<'a>,
+        rest: Stream<'a>,
+        lexeme: Lexeme<'a>,
+    ) -> Parsed<'a, (Operator, Span)> {
+        if !Self::stands_value(rest) {
+            return Err(self.without_operator(input));
+        }
+        if !lexeme.flawed {
+            let text = lexeme.text;
+            let foreign = FOREIGN.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, sign)| *sign);
+            let near = foreign.or_else(|| closest(text, WORDS.iter().map(|(word, _)| *word)));
+            let message = format!("no operator `{}`", text.escape_debug());
+            let error = Diagnostic::new(Code::UnknownOperator, lexeme.span, message, "not an operator");
+            self.push(match near {
+                Some(near) => error.with_help(format!("did you mean `{near}`?")).with_fix(
+                    format!("write `{near}`"),
+                    false,
+                    lexeme.span,
+                    near,
+                ),
+                None => error.with_help(
+                    "the operators are == != < <= > >= equals beginsWith endsWith contains matches fqnMatch inCidr in",
+                ),
+            });
+        }
+        // Which operator was meant is not known: the one with the fewest demands on its right side.
+        Ok((rest, (Operator::Equals, lexeme.span)))
+    }
+
+    /// `if (admin)`, `if (name "tom")`.
+    fn without_operator(&mut self, input: Stream<'a>) -> nom::Err<Trouble> {
+        let (Some(before), found) = (input.before(), input.peek()) else { return input.unexpected("an operator") };
+        if found.is_some_and(|it| it.flawed) || before.flawed {
+            return nom::Err::Error(Trouble::Reported);
+        }
+        let message = format!("`{}` is compared with nothing", before.text.escape_debug());
+        let error = Diagnostic::new(
+            Code::IncompleteComparison,
+            before.span,
+            message,
+            "an operator and a value belong behind it",
+        );
+        let value = found.filter(|it| it.token == Token::String);
+        self.push(match value {
+            Some(_) => error.with_fix("write `==`", false, input.gap(), " =="),
+            None => error.with_help(format!("for example `role == {}`", before.text.escape_debug())),
+        });
+        nom::Err::Error(Trouble::Reported)
+    }
+
+    fn missing_issuer(&mut self, lexeme: Lexeme<'a>) {
+        self.push(
+            Diagnostic::new(
+                Code::MissingIssuer,
+                lexeme.span,
+                "whose claim this is stands before `->`, and nothing does",
+                "an issuer belongs before it",
+            )
+            .with_help("the name of whoever is logged in is `auth_server@apcera.me->name`"),
+        );
+    }
+
+    /// `name == Google->email`: the right side is a value, and never another fact.
+    fn skip_reference(&mut self, input: Stream<'a>) -> Stream<'a> {
+        let (Some(arrow), Some(issuer)) = (input.peek().filter(|it| it.token == Token::Arrow), input.before()) else {
+            return input;
+        };
+        let rest =
+            if input.look(1).is_some_and(|it| it.token == Token::Word) { input.skip().skip() } else { input.skip() };
+        self.push(
+            Diagnostic::new(
+                Code::UnexpectedToken,
+                issuer.span.to(rest.gap()).to(arrow.span),
+                "right of an operator stands a value, not another claim",
+                "this names a claim",
+            )
+            .with_help("to compare with a part of the realm, bind a variable in it: `\"[name]\"`"),
+        );
+        rest
+    }
+}
+
+fn is_operator_word(text: &str) -> bool {
+    text == "in" || WORDS.iter().any(|(word, _)| *word == text)
+}
+
+fn one_or(mut parts: Vec<Expr>, many: fn(Vec<Expr>) -> Expr) -> Expr {
+    match (parts.len(), parts.pop()) {
+        (1, Some(only)) => only,
+        (_, last) => {
+            parts.extend(last);
+            many(parts)
+        }
+    }
+}

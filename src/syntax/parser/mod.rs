@@ -1,0 +1,210 @@
+//! Lexemes to tree, with every mistake told once.
+//!
+//! Each function with a production above it is that production of `grammar/policy.ebnf`. The other files of this folder
+//! say what to do when the text does not follow it.
+#![expect(clippy::wildcard_enum_match_arm, reason = "a parser asks for some tokens; every other one is the same to it")]
+
+mod check;
+mod claim;
+mod condition;
+mod item;
+mod policy;
+mod recover;
+mod value;
+
+use crate::{
+    diagnostic::{Code, Diagnostic},
+    source::{Source, Span},
+    syntax::{
+        Parse,
+        ast::{Document, Header, Local, Realm, Segment},
+        findings::Findings,
+        lexer::{check_normal_form, lex},
+        stream::{Parsed, Stream, Trouble, token},
+        token::Token,
+        vocabulary::{self, ResourceType},
+    },
+};
+
+/// Reads one document. It never fails: what cannot be read is in the diagnostics, and everything else in the tree.
+///
+/// ```
+/// use gatehouse::{source::Source, syntax::parse};
+///
+/// let text = "job::/sandbox/[name] { if (auth_server@apcera.me->name == \"[name]\") { permit ssh } }";
+/// let source = Source::new("tom.pol", text.into())?;
+/// let parse = parse(&source);
+/// assert_eq!(parse.diagnostics, []);
+/// assert_eq!(parse.document.policies.len(), 1);
+/// # Ok::<(), gatehouse::source::SourceError>(())
+/// ```
+pub fn parse(source: &Source) -> Parse {
+    let mut lexical = Findings::default();
+    let lexed = lex(&mut lexical, source);
+    let mut unnormal = Findings::default();
+    check_normal_form(&mut unnormal, source);
+    let mut reader = Reader::new(source);
+    let document = reader.document(Stream::new(&lexed.lexemes));
+    let (diagnostics, hidden) = lexical.merge(unnormal).merge(reader.found).finish();
+    Parse { document, diagnostics, hidden, comments: lexed.comments }
+}
+
+/// A `{` that is not closed yet.
+#[derive(Debug, Clone, Copy)]
+struct Brace {
+    span: Span,
+    /// The text does not have it; it was told that it is missing.
+    implied: bool,
+}
+
+/// What the rules of the policy at hand stand under.
+#[derive(Debug, Default)]
+struct Ground {
+    /// Absent where the realm could not be read.
+    resource_type: Option<&'static ResourceType>,
+    /// What the realm binds; absent where it could not be read, so that nothing is called unbound.
+    variables: Option<Vec<String>>,
+    /// Unbound variables that were told.
+    told: Vec<String>,
+}
+
+/// The state of reading one document, beside what is still to be read.
+#[derive(Debug)]
+struct Reader<'a> {
+    source: &'a Source,
+    found: Findings,
+    ground: Ground,
+    /// Innermost last; the first is the policy's own.
+    braces: Vec<Brace>,
+    /// Parentheses around this place.
+    parentheses: usize,
+    /// The first brace of this policy whose `}` stands where that of another is expected.
+    suspect: Option<Span>,
+    /// Implied braces that were closed by a `}` that may belong to another.
+    borrowed: usize,
+    /// `}` that will be left over because a policy stands within another.
+    owed: usize,
+    /// How many lexemes were left when a missing `}` was noticed last.
+    noticed: Option<Span>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(source: &'a Source) -> Self {
+        Self {
+            source,
+            found: Findings::default(),
+            ground: Ground::default(),
+            braces: Vec::new(),
+            parentheses: 0,
+            suspect: None,
+            borrowed: 0,
+            owed: 0,
+            noticed: None,
+        }
+    }
+
+    /// ```ebnf
+    /// document = [ header ] , { policy } ;
+    /// ```
+    fn document(&mut self, input: Stream<'a>) -> Document {
+        let (mut input, header) = match self.header(input) {
+            Ok((rest, header)) => (rest, Some(header)),
+            Err(_) => (input, None),
+        };
+        let mut policies = Vec::new();
+        // INVARIANT (progress): each round reads at least one lexeme.
+        while input.peek().is_some() {
+            if !recover::may_begin_policy(input) {
+                input = self.outside_of_policies(input);
+                continue;
+            }
+            match self.policy(input) {
+                Ok((rest, policy)) => {
+                    policies.extend(policy);
+                    input = rest;
+                }
+                Err(trouble) => {
+                    self.report(&trouble);
+                    input = recover::next_policy(input.skip());
+                }
+            }
+        }
+        Document { header, policies }
+    }
+
+    /// ```ebnf
+    /// header = "<continuum-policy" , { any character but ">" } , ">" ;
+    /// ```
+    fn header(&mut self, input: Stream<'a>) -> Parsed<'a, Header> {
+        let (rest, lexeme) = token(Token::Header)(input)?;
+        self.check_header(lexeme);
+        Ok((rest, Header { text: lexeme.text.to_owned(), span: lexeme.span }))
+    }
+
+    fn push(&mut self, diagnostic: Diagnostic) {
+        self.found.push(diagnostic);
+    }
+
+    /// Tells what a parser could not go on with.
+    fn report(&mut self, trouble: &nom::Err<Trouble>) {
+        let (wanted, met, span) = match *trouble {
+            nom::Err::Error(Trouble::Unexpected { wanted, met, span })
+            | nom::Err::Failure(Trouble::Unexpected { wanted, met, span }) => (wanted, met, span),
+            nom::Err::Error(Trouble::Reported) | nom::Err::Failure(Trouble::Reported) | nom::Err::Incomplete(_) => {
+                return;
+            }
+        };
+        let found = self.name_token(met, span);
+        let message = format!("expected {wanted}, found {found}");
+        self.push(Diagnostic::new(Code::UnexpectedToken, span, message, format!("{wanted} belongs here")));
+    }
+
+    /// What stands there, in the author's own text where that is short.
+    fn name_token(&self, met: Option<Token>, span: Span) -> String {
+        const SHOWN_BYTES_MAX: usize = 40;
+        match met {
+            None => "the end of the text".to_owned(),
+            Some(Token::Word | Token::Misspelled) if span.end.saturating_sub(span.start) <= SHOWN_BYTES_MAX => {
+                format!("`{}`", self.source.slice(span).escape_debug())
+            }
+            Some(token) => token.describe().to_owned(),
+        }
+    }
+
+    /// How many braces and parentheses are open, without the policy's own.
+    fn depth(&self) -> usize {
+        self.braces.len().saturating_sub(1).saturating_add(self.parentheses)
+    }
+}
+
+impl Ground {
+    fn of(realm: &Realm) -> Self {
+        let local = match &realm.local {
+            Local::Named(segments) => segments.as_slice(),
+            Local::Below | Local::Exact | Local::Any => &[],
+        };
+        let variables = realm.namespace.iter().chain(local).filter_map(|segment| match segment {
+            Segment::Variable(name) => Some(name.text.clone()),
+            Segment::Literal(_) => None,
+        });
+        Self {
+            resource_type: vocabulary::resource_type(&realm.resource_type.text),
+            variables: Some(variables.collect()),
+            told: Vec::new(),
+        }
+    }
+
+    /// What a realm that could not be read still says of its type.
+    fn guess(text: &str) -> Self {
+        let name = text.split(':').next().unwrap_or_default();
+        Self { resource_type: vocabulary::resource_type(name), variables: None, told: Vec::new() }
+    }
+
+    /// Whether `permit text` means something here; of an unknown type, on any.
+    fn has_permit(&self, text: &str) -> bool {
+        match self.resource_type {
+            Some(resource_type) => resource_type.has_permit(text),
+            None => vocabulary::RESOURCE_TYPES.iter().any(|it| it.has_permit(text)),
+        }
+    }
+}

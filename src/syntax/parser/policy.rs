@@ -1,0 +1,214 @@
+//! Policies: a realm and braces.
+
+use crate::{
+    diagnostic::{Code, Diagnostic},
+    source::Span,
+    syntax::{
+        ast::{Block, Policy, Realm},
+        lexer::Lexeme,
+        parser::{Brace, Ground, Reader, recover},
+        realm,
+        stream::{Parsed, Stream},
+        token::Token,
+    },
+};
+
+impl<'a> Reader<'a> {
+    /// ```ebnf
+    /// policy = [ "on" ] , realm , "{" , { item } , "}" ;
+    /// ```
+    pub(super) fn policy(&mut self, input: Stream<'a>) -> Parsed<'a, Option<Policy>> {
+        let (rest, on) = match input.next() {
+            Some((rest, lexeme)) if lexeme.is_word("on") => (rest, Some(lexeme.span)),
+            Some(_) | None => (input, None),
+        };
+        let start = input.span();
+        let (rest, realm) = self.policy_realm(rest)?;
+        (self.suspect, self.borrowed) = (None, 0);
+        let (rest, block) = self.body(rest);
+        self.braces.clear();
+        let span = start.to(block.span);
+        Ok((rest, realm.map(|realm| Policy { on, realm, block, span })))
+    }
+
+    /// The braces of a policy.
+    fn body(&mut self, input: Stream<'a>) -> (Stream<'a>, Block) {
+        let Some(input) = self.open(input) else {
+            return (input, Block { items: Vec::new(), span: input.gap() });
+        };
+        self.rest_of_block(input)
+    }
+
+    /// The realm in front of the braces; none where it could not be read, which was then told.
+    fn policy_realm(&mut self, input: Stream<'a>) -> Parsed<'a, Option<Realm>> {
+        let Some((rest, lexeme)) = input.next() else { return Err(input.unexpected("a realm")) };
+        self.ground = Ground::guess(lexeme.text);
+        match lexeme.token {
+            _ if lexeme.is_word("on") || lexeme.is_word("if") => Err(input.unexpected("a realm")),
+            Token::Word | Token::Path | Token::Variable if lexeme.flawed => Ok((rest, None)),
+            Token::Word | Token::Path | Token::Variable => Ok(self.plain_realm(rest, lexeme)),
+            Token::Placeholder => {
+                self.placeholder(lexeme);
+                Ok((rest, None))
+            }
+            Token::String => {
+                self.quoted_realm(lexeme);
+                Ok((rest, None))
+            }
+            _ => Err(input.unexpected("a realm")),
+        }
+    }
+
+    fn plain_realm(&mut self, rest: Stream<'a>, lexeme: Lexeme<'a>) -> (Stream<'a>, Option<Realm>) {
+        if let Some(behind) = recover::rest_of_spaced_realm(self.source, rest) {
+            self.blank_in_realm(lexeme, behind);
+            return (behind, None);
+        }
+        match realm::parse(lexeme.text, lexeme.span.start) {
+            Ok(realm) => {
+                self.ground = Ground::of(&realm);
+                (rest, Some(realm))
+            }
+            Err(diagnostic) => {
+                self.push(*diagnostic);
+                (rest, None)
+            }
+        }
+    }
+
+    fn blank_in_realm(&mut self, first: Lexeme<'a>, behind: Stream<'a>) {
+        let span = first.span.to(behind.gap());
+        let joined: String = self.source.slice(span).split_whitespace().collect();
+        self.push(
+            Diagnostic::new(
+                Code::BlankInRealm,
+                span,
+                "a realm has no white space in it",
+                "one realm, or something is left over",
+            )
+            .with_help("if a name has a space in it, it cannot stand in a realm")
+            .with_fix(format!("write `{joined}`"), false, span, joined.clone()),
+        );
+    }
+
+    fn quoted_realm(&mut self, lexeme: Lexeme<'a>) {
+        if lexeme.flawed {
+            return;
+        }
+        self.push(
+            Diagnostic::new(Code::MalformedRealm, lexeme.span, "a realm stands without quotes", "take the quotes away")
+                .with_fix("remove the quotes", false, lexeme.span, lexeme.text),
+        );
+    }
+
+    /// Tells that a name was never filled in.
+    pub(super) fn placeholder(&mut self, lexeme: Lexeme<'a>) {
+        if lexeme.flawed {
+            return;
+        }
+        let at = lexeme.text.find(['{', '<', '$']).unwrap_or(0);
+        let end = lexeme.text.get(at..).and_then(|it| it.find(['}', '>'])).unwrap_or(0);
+        let start = lexeme.span.start.saturating_add(at);
+        let span = Span::new(start, start.saturating_add(end).saturating_add(1));
+        let text = self.source.slice(span);
+        self.push(
+            Diagnostic::new(
+                Code::Placeholder,
+                span,
+                format!("`{text}` is a placeholder that was never filled in"),
+                "write the real name here",
+            )
+            .with_help("to speak of every name at once, bind a variable: `job::/sandbox/[name]`"),
+        );
+    }
+
+    /// Reads `{`; nothing where there is none and nothing that could stand in braces.
+    pub(super) fn open(&mut self, input: Stream<'a>) -> Option<Stream<'a>> {
+        if let Some((rest, lexeme)) = input.next()
+            && lexeme.token == Token::LeftBrace
+        {
+            self.braces.push(Brace { span: lexeme.span, implied: false });
+            return Some(rest);
+        }
+        if let Some(brace) = recover::brace_on_line(self.source, input) {
+            self.report(&input.unexpected("`{`"));
+            return self.open(brace);
+        }
+        self.push(
+            Diagnostic::new(
+                Code::UnexpectedToken,
+                input.gap(),
+                format!("expected `{{`, found {}", self.name_token(input.token(), input.span())),
+                "`{` belongs here",
+            )
+            .with_fix("open the braces", false, input.gap(), " {"),
+        );
+        if !recover::may_begin_item(input) || recover::begins_policy(input) {
+            return None;
+        }
+        self.braces.push(Brace { span: input.gap(), implied: true });
+        Some(input)
+    }
+
+    /// Reads items and `}`, behind a `{`.
+    pub(super) fn rest_of_block(&mut self, input: Stream<'a>) -> (Stream<'a>, Block) {
+        let (input, items) = self.items(input);
+        let brace = self.braces.pop().unwrap_or(Brace { span: input.gap(), implied: true });
+        match input.next() {
+            Some((rest, lexeme)) if lexeme.token == Token::RightBrace => {
+                self.closed(brace, lexeme);
+                (rest, Block { items, span: brace.span.to(lexeme.span) })
+            }
+            Some(_) | None => {
+                self.unclosed(brace, input);
+                (input, Block { items, span: brace.span.to(input.gap()) })
+            }
+        }
+    }
+
+    /// Remembers a `}` that stands under the line of another `{` than the one that it closes.
+    fn closed(&mut self, brace: Brace, end: Lexeme<'a>) {
+        if brace.implied {
+            self.borrowed = self.borrowed.saturating_add(1);
+            return;
+        }
+        if self.suspect.is_some() || !self.source.is_first_on_line(end.span.start) {
+            return;
+        }
+        let indent = self.source.indent(end.span.start);
+        let is_own = self.source.indent(brace.span.start) == indent;
+        let is_outer = self.braces.iter().any(|it| self.source.indent(it.span.start) == indent);
+        if !is_own && is_outer {
+            self.suspect = Some(brace.span);
+        }
+    }
+
+    /// Tells of a `{` without `}`; once, however many blocks end here for want of it.
+    fn unclosed(&mut self, brace: Brace, input: Stream<'a>) {
+        if brace.implied || self.noticed == Some(input.span()) {
+            return;
+        }
+        self.noticed = Some(input.span());
+        if self.borrowed > 0 {
+            self.borrowed = self.borrowed.saturating_sub(1);
+            return;
+        }
+        let mut error = Diagnostic::new(
+            Code::UnclosedBrace,
+            self.suspect.unwrap_or(brace.span),
+            "this `{` is never closed",
+            "its `}` is missing",
+        );
+        if let Some(next) = input.peek() {
+            error = error.with_label(next.span, "another policy begins here");
+            let outer = self.braces.first().copied().unwrap_or(brace).span.start;
+            let same_line = self.source.line(outer) == self.source.line(next.span.start);
+            if same_line || self.source.indent(outer) < self.source.indent(next.span.start) {
+                // It looks as if it were meant to stand within.
+                self.owed = self.braces.len().saturating_add(1);
+                error = error.with_help("policies do not stand within each other: close the one before the next");
+            }
+        }
+        self.push(error);
+    }
+}

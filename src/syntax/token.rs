@@ -1,0 +1,216 @@
+//! The words of the language as regular expressions: the only file that knows logos.
+
+use logos::Logos;
+
+/// Kind of a lexeme. What stands below `Header` never reaches the parser: the lexer drops, mends or reports it.
+#[derive(Logos, Debug, Clone, Copy, PartialEq, Eq)]
+#[logos(subpattern word = r"[\p{L}\p{M}0-9._@*/:\-]")]
+#[logos(subpattern name = r"[\p{L}\p{M}0-9_\-]+")]
+#[logos(subpattern blank = r"[\p{L}_][\p{L}\p{M}0-9_.\-]*")]
+#[logos(subpattern phrase = r"[\p{L}_][\p{L}\p{M}0-9_. \-]*")]
+#[logos(subpattern odd = r#"[^ \t\r\n"{}()\[\],<>=!&|;#“”‘’\p{Z}]"#)]
+pub(crate) enum Token {
+    #[token("{")]
+    LeftBrace,
+    #[token("}")]
+    RightBrace,
+    #[token("(")]
+    LeftParen,
+    #[token(")")]
+    RightParen,
+    #[token(",")]
+    Comma,
+    #[token("->", priority = 100)]
+    Arrow,
+    #[token("&&")]
+    And,
+    #[token("||")]
+    Or,
+    #[token("!")]
+    Bang,
+    #[token("==")]
+    Equal,
+    #[token("!=")]
+    NotEqual,
+    #[token("<")]
+    Less,
+    #[token("<=")]
+    LessOrEqual,
+    #[token(">")]
+    Greater,
+    #[token(">=")]
+    GreaterOrEqual,
+    /// What other languages write for an operator.
+    #[regex(r"=|===|=>|=<|<>|!==|&|\|")]
+    Misspelled,
+    /// Letters, digits and `. _ @ * / : -`.
+    #[regex(r"(?&word)+", priority = 50)]
+    Word,
+    /// `[name]`
+    #[regex(r"\[(?&name)\]", priority = 60)]
+    Variable,
+    /// A word with variables in it.
+    #[regex(r"((?&word)|\[(?&name)\])+", priority = 40)]
+    Path,
+    /// A word with something in it that was to be replaced: `job::/<USER>`, `{namespace}`.
+    #[regex(r"((?&word)|\[(?&name)\]|\$?\{(?&blank)\}|<(?&phrase)>)+", priority = 30)]
+    Placeholder,
+    /// `"..."`
+    #[regex(r#""([^"\\\n]|\\[^\n])*""#)]
+    String,
+    /// `<continuum-policy ...>`
+    #[regex(r"<continuum-policy[^>\n]*>", priority = 90)]
+    Header,
+
+    /// White space.
+    #[regex(r"([ \t\n]|\r\n)+")]
+    Space,
+    /// `// ...` to the end of the line.
+    #[regex(r"//[^\n]*", priority = 80, allow_greedy = true)]
+    Comment,
+    /// `# ...`, a comment of other languages.
+    #[regex(r"#[^\n]*", allow_greedy = true)]
+    Hash,
+    /// White space that is none of ours.
+    #[regex(r"[\p{Z}--[ ]]+")]
+    UnusualSpace,
+    /// `\r` without `\n`.
+    #[regex(r"\r+", priority = 1)]
+    LoneReturn,
+    /// `;`
+    #[regex(r";+")]
+    Semicolon,
+    /// A string that its line does not end.
+    #[regex(r#""([^"\\\n]|\\[^\n])*\\?"#, priority = 1)]
+    OpenString,
+    /// `“...”`
+    #[regex(r#"[“”][^“”"\n{}]*[“”"]"#)]
+    TypographicString,
+    /// `‘...’`
+    #[regex(r"[‘’][^‘’'\n{}]*[‘’']")]
+    TypographicSingle,
+    /// A typographic quote alone.
+    #[regex(r"[“”‘’]", priority = 1)]
+    TypographicQuote,
+    /// `'...'`
+    #[regex(r#"'[^'"\n{}]*'"#, priority = 20)]
+    SingleQuoted,
+    /// `<continuum-policy` without its `>`, or `</continuum-policy>`.
+    #[regex(r"<continuum-policy[^>\n]*|</continuum-policy>", priority = 10)]
+    BadHeader,
+    /// A word with a character in it that no word has.
+    #[regex(r#"((?&odd)|\[[^\[\]\n"{}]*\]|\[|\])+"#, priority = 5)]
+    Odd,
+}
+
+impl Token {
+    /// The first token of `text` and its length in bytes; whatever no rule knows is `Odd`.
+    pub(crate) fn first(text: &str) -> Option<(Self, usize)> {
+        let mut lexer = Self::lexer(text);
+        let token = lexer.next()?.unwrap_or(Self::Odd);
+        Some((token, lexer.span().end))
+    }
+
+    /// As a person calls it.
+    pub(crate) fn describe(self) -> &'static str {
+        match self {
+            Self::LeftBrace => "`{`",
+            Self::RightBrace => "`}`",
+            Self::LeftParen => "`(`",
+            Self::RightParen => "`)`",
+            Self::Comma => "`,`",
+            Self::Arrow => "`->`",
+            Self::And => "`&&`",
+            Self::Or => "`||`",
+            Self::Bang => "`!`",
+            Self::Equal => "`==`",
+            Self::NotEqual => "`!=`",
+            Self::Less => "`<`",
+            Self::LessOrEqual => "`<=`",
+            Self::Greater => "`>`",
+            Self::GreaterOrEqual => "`>=`",
+            Self::Misspelled => "an operator",
+            Self::Word => "a word",
+            Self::Variable | Self::Path => "a variable",
+            Self::Placeholder => "a placeholder",
+            Self::Header | Self::BadHeader => "a header",
+            Self::Space | Self::UnusualSpace | Self::LoneReturn => "white space",
+            Self::Comment | Self::Hash => "a comment",
+            Self::Semicolon => "`;`",
+            Self::String
+            | Self::OpenString
+            | Self::TypographicString
+            | Self::TypographicSingle
+            | Self::TypographicQuote
+            | Self::SingleQuoted => "a string",
+            Self::Odd => "a strange character",
+        }
+    }
+
+    /// Whether a value can begin with it.
+    pub(crate) fn begins_value(self) -> bool {
+        matches!(self, Self::Word | Self::Variable | Self::Path | Self::Placeholder | Self::String)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::syntax::token::Token::{self, *};
+
+    fn tokens(mut text: &str) -> Vec<(Token, &str)> {
+        let mut res = Vec::new();
+        while let Some((token, length)) = Token::first(text) {
+            res.push((token, &text[..length]));
+            text = &text[length..];
+        }
+        res
+    }
+
+    #[test]
+    fn each_shape_is_one_token() {
+        let cases = [
+            ("job::/sandbox/tom", Word),
+            ("é", Word),
+            ("docker.allow", Word),
+            ("[name]", Variable),
+            ("job::/[name]/x", Path),
+            ("job::/sandbox/<USER>::x", Placeholder),
+            ("job::{namespace}::apcera-job-scaler", Placeholder),
+            ("{TargetJobFQN}", Placeholder),
+            ("${USER}", Placeholder),
+            ("<your name>", Placeholder),
+            ("\"a \\\" b\"", String),
+            ("\"a \\", OpenString),
+            ("“tom”", TypographicString),
+            ("'tom'", SingleQuoted),
+            ("//x", Comment),
+            ("/sandbox", Word),
+            ("https://x", Word),
+            ("->", Arrow),
+            ("per\u{200b}mit", Odd),
+            ("[foo bar]", Odd),
+            ("job::/sand+box", Odd),
+            ("\r\r", LoneReturn),
+            ("\u{a0}\u{3000}", UnusualSpace),
+            ("<continuum-policy description=\"x\">", Header),
+            ("<continuum-policy x", BadHeader),
+            ("===", Misspelled),
+            ("\u{0}", Odd),
+        ];
+        for (text, token) in cases {
+            assert_eq!(tokens(text), [(token, text)]);
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_a_placeholder_is_none() {
+        assert_eq!(
+            tokens("job::/a{permit read}").iter().map(|it| it.0).collect::<Vec<_>>(),
+            [Word, LeftBrace, Word, Space, Word, RightBrace]
+        );
+        assert_eq!(
+            tokens("(a<b && c>d)").iter().map(|it| it.0).collect::<Vec<_>>(),
+            [LeftParen, Word, Less, Word, Space, And, Space, Word, Greater, Word, RightParen]
+        );
+    }
+}
