@@ -1,8 +1,24 @@
 //! Trees to a policy set that can be asked.
 
+pub mod catalogue;
+mod check;
+pub(crate) mod condition;
+mod glob;
+mod index;
+mod lower;
+pub(crate) mod realm;
+pub(crate) mod set;
+pub(crate) mod slots;
 pub mod system;
 
-use crate::{diagnostic::Diagnostic, source::Source};
+pub use set::PolicySet;
+
+use crate::{
+    compile::{index::Index, slots::Slots},
+    diagnostic::Diagnostic,
+    source::Source,
+    syntax::{Parse, parse},
+};
 
 /// Whether the system documents are part of the set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,10 +28,6 @@ pub enum System {
     /// Only the documents given.
     LeftOut,
 }
-
-/// Compiled documents. Cheap to share, never changed.
-#[derive(Debug)]
-pub struct PolicySet {}
 
 /// What is wrong with one of the documents, by its index in the order given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +39,56 @@ pub struct Finding {
 }
 
 /// Compiles documents; with an error anywhere there is no set, and all errors of all documents are told.
-pub fn compile(_sources: &[Source], _system: System) -> Result<PolicySet, Vec<Finding>> {
-    Ok(PolicySet {})
+///
+/// Findings are errors and the reader's warnings, by source and place. Where there is a set, the documents have no
+/// error; what an author may regret beside is the matter of `lint`.
+///
+/// ```
+/// use gatehouse::{
+///     compile::{System, compile},
+///     source::Source,
+/// };
+///
+/// let source = Source::new("a.pol", b"job::/ { if (mfa == \"totp\") { permit ssh } }".to_vec())?;
+/// assert!(compile(&[source], System::Included).is_ok());
+/// let source = Source::new("a.pol", b"job::/ { { mfa \"totp\" } }".to_vec())?;
+/// assert!(compile(&[source], System::Included).is_err());
+/// # Ok::<(), gatehouse::source::SourceError>(())
+/// ```
+pub fn compile(sources: &[Source], system: System) -> Result<PolicySet, Vec<Finding>> {
+    let parsed: Vec<Parse> = sources.iter().map(parse).collect();
+    compile_parsed(sources, &parsed, system)
+}
+
+/// Compiles documents that were read before; `parsed` belongs to `sources` one by one.
+pub fn compile_parsed(sources: &[Source], parsed: &[Parse], system: System) -> Result<PolicySet, Vec<Finding>> {
+    let system_sources = match system {
+        System::Included => system::system_sources(),
+        System::LeftOut => Vec::new(),
+    };
+    let system_parsed: Vec<Parse> = system_sources.iter().map(parse).collect();
+    let documents: Vec<(&Source, &Parse)> =
+        sources.iter().zip(parsed).chain(system_sources.iter().zip(&system_parsed)).collect();
+    let findings = check::findings(&documents, sources.len());
+    let unread = parsed.len() != sources.len() || documents.iter().any(|(_, parse)| !parse.is_usable());
+    if unread || findings.iter().any(|it| it.diagnostic.is_error()) {
+        return Err(findings);
+    }
+    Ok(build(documents))
+}
+
+fn build(mut documents: Vec<(&Source, &Parse)>) -> PolicySet {
+    documents.sort_by_key(|(source, _)| source.document());
+    let mut slots = Slots::default();
+    let mut index = Index::default();
+    let mut policies = Vec::new();
+    for (document, (_, parse)) in documents.iter().enumerate() {
+        for policy in &parse.document.policies {
+            let policy = lower::policy(&mut slots, document, policy);
+            index.insert(&policy.realm, policies.len());
+            policies.push(policy);
+        }
+    }
+    let sources = documents.into_iter().map(|(source, _)| source.clone()).collect();
+    PolicySet { sources, policies, index, slots }
 }

@@ -161,6 +161,13 @@ codes! {
     /// A claim asserted under an issuer; rules speak for the engine only.
     ForeignIssuer = "E0506" "foreign-issuer" Error,
 
+    /// A rule asserts a context type, which only the engine supplies.
+    AssertsContext = "E0601" "asserts-context" Error,
+    /// Two documents of one set have the same name.
+    DuplicateDocument = "E0602" "duplicate-document" Error,
+    /// A scalar has two values on one realm under the same condition.
+    ScalarConflict = "E0603" "scalar-conflict" Error,
+
     /// A condition lets a longer name into a shorter name's realm.
     PrefixOnTemplate = "W0101" "prefix-on-template" Warning,
     /// A prefix test ends within a segment.

@@ -1,18 +1,92 @@
-//! A policy set and a request to a decision.
+//! A policy set and a request to a decision (reference sections 5 and 6).
+//!
+//! [`decide`] is the whole of it: the least fixpoint of the rules on the target, the wants that it meets, and what
+//! restricting claims and scalars come to. [`denial`] says what would have been needed.
 
 mod decision;
 mod denial;
+mod derivation;
 mod effective;
+mod image;
+mod producers;
+pub mod reference;
 mod request;
+mod run;
+mod time;
+mod validity;
+mod want;
 
 pub use decision::{Decision, Place, Refusal, Step, Used};
 pub use denial::{Condition, Denial, NearMiss, denial};
 pub use effective::{Effective, Total};
 pub use request::{BadRequest, Claim, Fact, Now, Request};
 
-use crate::compile::PolicySet;
+use std::collections::BTreeSet;
+
+use crate::{compile::PolicySet, eval::run::Run, syntax::vocabulary::RESOURCE_TYPES};
 
 /// Decides a request. Total: it always answers, and answers "denied" where it can do nothing better.
-pub fn decide(_set: &PolicySet, _request: &Request) -> Decision {
-    Decision::default()
+///
+/// ```
+/// use gatehouse::{
+///     compile::{System, compile},
+///     eval::{Claim, Fact, Request, decide},
+///     source::Source,
+/// };
+///
+/// let text = r#"job::/sandbox/[name] { if (auth_server@apcera.me->name == "[name]") { role admin } }"#;
+/// let set = compile(&[Source::new("sandbox.pol", text.as_bytes().to_vec())?], System::Included).unwrap();
+/// let decide_for = |name| {
+///     let facts = vec![Fact::new("auth_server@apcera.me", "name", name)];
+///     decide(&set, &Request::new("job::/sandbox/tom::web", facts, vec![Claim::permit("ssh")], None).unwrap())
+/// };
+/// assert!(decide_for("tom").is_allowed());
+/// assert_eq!(decide_for("tommy").missing(), [Claim::permit("ssh")]);
+/// # Ok::<(), gatehouse::source::SourceError>(())
+/// ```
+pub fn decide(set: &PolicySet, request: &Request) -> Decision {
+    let run = Run::new(set, request);
+    let wants = want::met(&run);
+    let missing: Vec<Claim> = wants.iter().filter(|(_, met)| met.is_none()).map(|(want, _)| (*want).clone()).collect();
+    let (effective, mut refusals) = effective::effective(&run);
+    refusals.extend(token_name(&run));
+    refusals.sort_unstable();
+    refusals.dedup();
+    let allowed = missing.is_empty() && refusals.is_empty();
+    let why = derivation::steps(&run, wants.iter().filter_map(|(_, met)| *met));
+    let because: BTreeSet<Place> =
+        if allowed { why.iter().map(|it| it.place.clone()).collect() } else { BTreeSet::new() };
+    let mut claims: Vec<Claim> = run.claims.iter().map(|it| derivation::claim(&run, it)).collect();
+    claims.sort_unstable();
+    Decision {
+        allowed,
+        missing,
+        refusals,
+        claims,
+        why,
+        because: because.into_iter().collect(),
+        effective,
+        valid_until: validity::valid_until(&run),
+    }
+}
+
+/// What speaks against a token, where one is to be issued: it needs exactly one name, and none that belongs to a
+/// resource, unless that is the job that the token is for.
+fn token_name(run: &Run<'_>) -> Option<Refusal> {
+    let issues = run.request.target().resource_type() == "auth"
+        && run.request.want().contains(&Claim::permit("issue"))
+        && run.find("permit", "issue").is_some();
+    if !issues {
+        return None;
+    }
+    let names: BTreeSet<&str> = run.claims_of("name").map(|(_, it)| it.value.as_ref()).collect();
+    let Some(name) = names.first() else { return Some(Refusal::NoName) };
+    let like_resource = |it: &str| {
+        RESOURCE_TYPES.iter().any(|known| it.strip_prefix(known.name).is_some_and(|rest| rest.starts_with("::/")))
+    };
+    let is_own_job = |it: &str| run.request.facts().contains(&Fact::context("job", it));
+    if names.len() == 1 && like_resource(name) && !is_own_job(name) {
+        return Some(Refusal::ReservedName { name: (*name).to_owned() });
+    }
+    effective::conflict("name", &names)
 }

@@ -1,6 +1,16 @@
 //! What is asked: target, facts, wanted claims.
 
-use crate::syntax::fqn::{Fqn, FqnError};
+use unicode_normalization::is_nfc;
+
+use crate::{
+    compile::catalogue::CONTEXT_SEVERAL,
+    eval::time,
+    limits::{FACTS_BYTES_MAX, FACTS_MAX},
+    syntax::{
+        fqn::{Fqn, FqnError},
+        vocabulary::is_context,
+    },
+};
 
 /// A claim: type and value, asserted by the engine or wanted from it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,17 +59,83 @@ pub enum BadRequest {
     #[error("the request wants nothing")]
     EmptyWant,
     /// The target is no complete name.
-    #[error("the target is no complete name: {0}")]
+    #[error("the target is no name: {0}")]
     Target(#[from] FqnError),
+    /// A fact or a wanted claim has no type.
+    #[error("a claim type is empty")]
+    EmptyType,
+    /// Text that two programs could read differently.
+    #[error("`{}` is not in Unicode normalization form C", .0.escape_debug())]
+    NotNfc(String),
+    /// Text that would reach logs and terminals.
+    #[error("`{}` has a control character", .0.escape_debug())]
+    ControlCharacter(String),
+    /// A fact without an issuer that is none of the operation's.
+    #[error("`{}` is no fact of an operation, and no issuer is given", .0.escape_debug())]
+    NotContext(String),
+    /// More than one value where there can be only one.
+    #[error("`{}` has more than one value", .0.escape_debug())]
+    SeveralValues(String),
+    /// A context value that the engine would never supply.
+    #[error("`{}` cannot be the value of `{claim_type}`", .value.escape_debug())]
+    BadContext {
+        /// `time.hour`.
+        claim_type: String,
+        /// `25`.
+        value: String,
+    },
+    /// A time fact beside the instant that supplies them all.
+    #[error("`{0}` follows from `now` and cannot be given beside it")]
+    TimeTwice(String),
+    /// An instant that has no date of four digits.
+    #[error("`now` lies outside the years 0001 to 9999")]
+    BadNow,
+    /// More than [`FACTS_MAX`].
+    #[error("the request has {0} facts, more than the {FACTS_MAX} it may have")]
+    TooManyFacts(usize),
+    /// More than [`FACTS_BYTES_MAX`].
+    #[error("the facts have {0} bytes, more than the {FACTS_BYTES_MAX} they may have")]
+    FactsTooLarge(usize),
+    /// More than [`FACTS_MAX`] too: nothing that is wanted has so many parts.
+    #[error("the request wants {0} claims, more than the {FACTS_MAX} it may want")]
+    TooManyWants(usize),
 }
+
+/// Issuer of what the platform itself says of a principal.
+const PLATFORM: &str = "auth_server@apcera.me";
+
+/// Facts of the platform's own issuer that have one value.
+const PLATFORM_SINGLE: &[&str] = &["name", "authType"];
+
+/// Context types whose value is the name of a resource.
+const NAMES: &[&str] = &["job", "service", "route", "network"];
 
 impl Request {
     /// Checks target and facts; `now` supplies the time context (`time.*`), which facts then may not.
+    ///
+    /// ```
+    /// use gatehouse::eval::{Claim, Fact, Request};
+    ///
+    /// let facts = vec![Fact::new("auth_server@apcera.me", "name", "tom")];
+    /// assert!(Request::new("job::/sandbox/tom::web", facts, vec![Claim::permit("ssh")], None).is_ok());
+    /// assert!(Request::new("job::/sandbox/tom/", vec![], vec![Claim::permit("ssh")], None).is_err());
+    /// assert!(Request::new("job::/", vec![Fact::context("role", "admin")], vec![Claim::permit("ssh")], None).is_err());
+    /// ```
     pub fn new(target: &str, facts: Vec<Fact>, want: Vec<Claim>, now: Option<Now>) -> Result<Self, BadRequest> {
-        if want.is_empty() {
-            return Err(BadRequest::EmptyWant);
+        let target = Fqn::parse(target)?;
+        check_wants(&want)?;
+        check_size(&facts)?;
+        for fact in &facts {
+            fact.check(now)?;
         }
-        Ok(Self { target: Fqn::parse(target)?, facts, want, now })
+        let mut facts = facts;
+        if let Some(now) = now {
+            facts.extend(time::facts(now).ok_or(BadRequest::BadNow)?);
+        }
+        facts.sort_unstable();
+        facts.dedup();
+        check_single(&facts)?;
+        Ok(Self { target, facts, want, now })
     }
 
     /// What is to be operated on.
@@ -83,16 +159,56 @@ impl Request {
     }
 }
 
-impl Claim {
-    /// A claim of any type.
-    pub fn new(claim_type: impl Into<String>, value: impl Into<String>) -> Self {
-        Self { claim_type: claim_type.into(), value: value.into() }
+fn check_wants(want: &[Claim]) -> Result<(), BadRequest> {
+    if want.is_empty() {
+        return Err(BadRequest::EmptyWant);
     }
+    if want.len() > FACTS_MAX {
+        return Err(BadRequest::TooManyWants(want.len()));
+    }
+    for claim in want {
+        if claim.claim_type.is_empty() {
+            return Err(BadRequest::EmptyType);
+        }
+        check_text(&claim.claim_type)?;
+        check_text(&claim.value)?;
+    }
+    Ok(())
+}
 
-    /// `permit VALUE`.
-    pub fn permit(value: impl Into<String>) -> Self {
-        Self::new("permit", value)
+fn check_size(facts: &[Fact]) -> Result<(), BadRequest> {
+    if facts.len() > FACTS_MAX {
+        return Err(BadRequest::TooManyFacts(facts.len()));
     }
+    let length = |it: &Fact| it.issuer.len().saturating_add(it.claim_type.len()).saturating_add(it.value.len());
+    let bytes = facts.iter().map(length).fold(0, usize::saturating_add);
+    if bytes > FACTS_BYTES_MAX {
+        return Err(BadRequest::FactsTooLarge(bytes));
+    }
+    Ok(())
+}
+
+fn check_text(text: &str) -> Result<(), BadRequest> {
+    if text.contains(char::is_control) {
+        return Err(BadRequest::ControlCharacter(text.to_owned()));
+    }
+    if !is_nfc(text) {
+        return Err(BadRequest::NotNfc(text.to_owned()));
+    }
+    Ok(())
+}
+
+/// `facts` is ascending and without duplicates, so that two neighbours of one type have two values.
+fn check_single(facts: &[Fact]) -> Result<(), BadRequest> {
+    for pair in facts.windows(2) {
+        if let [a, b] = pair
+            && (&a.issuer, &a.claim_type) == (&b.issuer, &b.claim_type)
+            && a.is_single_valued()
+        {
+            return Err(BadRequest::SeveralValues(a.shown()));
+        }
+    }
+    Ok(())
 }
 
 impl Fact {
@@ -105,10 +221,77 @@ impl Fact {
     pub fn context(claim_type: impl Into<String>, value: impl Into<String>) -> Self {
         Self::new("", claim_type, value)
     }
+
+    fn check(&self, now: Option<Now>) -> Result<(), BadRequest> {
+        if self.claim_type.is_empty() {
+            return Err(BadRequest::EmptyType);
+        }
+        for text in [&self.issuer, &self.claim_type, &self.value] {
+            check_text(text)?;
+        }
+        if !self.issuer.is_empty() {
+            return Ok(());
+        }
+        if !is_context(&self.claim_type) {
+            return Err(BadRequest::NotContext(self.claim_type.clone()));
+        }
+        if now.is_some() && self.claim_type.starts_with("time.") {
+            return Err(BadRequest::TimeTwice(self.claim_type.clone()));
+        }
+        if self.is_possible_context() { Ok(()) } else { Err(self.bad_context()) }
+    }
+
+    /// Whether the engine could say this of an operation. A handshake's other side is a name as strict as the target,
+    /// so that no text test on it can be led astray by `..` or a doubled slash.
+    fn is_possible_context(&self) -> bool {
+        match self.claim_type.as_str() {
+            name if NAMES.contains(&name) => Fqn::parse(&self.value).is_ok(),
+            "side" => matches!(self.value.as_str(), "source" | "destination"),
+            "principal.kind" => matches!(self.value.as_str(), "user" | "job"),
+            name if name.starts_with("time.") => time::is_possible(name, &self.value),
+            _ => true,
+        }
+    }
+
+    fn bad_context(&self) -> BadRequest {
+        BadRequest::BadContext { claim_type: self.claim_type.clone(), value: self.value.clone() }
+    }
+
+    /// Whether there can be only one of this issuer and type (reference section 5).
+    fn is_single_valued(&self) -> bool {
+        let claim_type = self.claim_type.as_str();
+        match self.issuer.as_str() {
+            "" => !CONTEXT_SEVERAL.contains(&claim_type) && !claim_type.starts_with("tag."),
+            PLATFORM => PLATFORM_SINGLE.contains(&claim_type),
+            _ => false,
+        }
+    }
+
+    fn shown(&self) -> String {
+        if self.issuer.is_empty() { self.claim_type.clone() } else { format!("{}->{}", self.issuer, self.claim_type) }
+    }
+}
+
+impl Claim {
+    /// A claim of any type.
+    pub fn new(claim_type: impl Into<String>, value: impl Into<String>) -> Self {
+        Self { claim_type: claim_type.into(), value: value.into() }
+    }
+
+    /// `permit VALUE`.
+    pub fn permit(value: impl Into<String>) -> Self {
+        Self::new("permit", value)
+    }
 }
 
 impl std::fmt::Display for Claim {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.claim_type, self.value)
+    }
+}
+
+impl std::fmt::Display for Fact {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.shown(), self.value)
     }
 }

@@ -1,0 +1,206 @@
+//! What only the compiler can say against documents: each as a whole, and all of them together.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    compile::{
+        Finding,
+        catalogue::{Combines, combines},
+        realm::{Pattern, Variables},
+    },
+    diagnostic::{Code, Diagnostic},
+    source::{Source, Span},
+    syntax::{Parse, ast, vocabulary::is_context},
+};
+
+/// All findings of all documents, by document and place, what reading found first. The first `given` documents are
+/// the caller's, the others the program's own.
+pub(crate) fn findings(documents: &[(&Source, &Parse)], given: usize) -> Vec<Finding> {
+    let mut checks = Checks { documents, findings: Vec::new(), scalars: Scalars::default() };
+    for (source, (_, parse)) in documents.iter().enumerate() {
+        let read = parse.diagnostics.iter().cloned();
+        checks.findings.extend(read.map(|diagnostic| Finding { source, diagnostic }));
+        for policy in &parse.document.policies {
+            checks.policy(source, policy);
+        }
+    }
+    checks.duplicate_names(given);
+    checks.findings.sort_by_key(|it| (it.source, it.diagnostic.span.start));
+    checks.findings
+}
+
+struct Checks<'a> {
+    documents: &'a [(&'a Source, &'a Parse)],
+    findings: Vec<Finding>,
+    scalars: Scalars,
+}
+
+/// The first value of each scalar on each realm under each condition.
+#[derive(Default)]
+struct Scalars {
+    first: BTreeMap<ScalarKey, ScalarValue>,
+    // Conditions by their canonical text, so that the same one has the same number everywhere.
+    conditions: BTreeMap<String, usize>,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct ScalarKey {
+    realm: String,
+    claim_type: String,
+    // Ascending, unique; empty where nothing is asked.
+    conditions: Vec<usize>,
+}
+
+struct ScalarValue {
+    value: String,
+    source: usize,
+    span: Span,
+}
+
+/// The policy that a claim stands in.
+struct Place<'a> {
+    source: usize,
+    resource_type: &'a str,
+    realm: String,
+    variables: Variables,
+}
+
+impl Checks<'_> {
+    fn policy(&mut self, source: usize, policy: &ast::Policy) {
+        let mut variables = Variables::default();
+        let pattern = Pattern::of_realm(&policy.realm, &mut variables);
+        // Variables by number: `[a]` and `[b]` in one place are one realm.
+        let numbers: Vec<String> = (0..variables.names().len()).map(|it| format!("[{it}]")).collect();
+        let bound: Vec<&str> = numbers.iter().map(String::as_str).collect();
+        let place =
+            Place { source, resource_type: &policy.realm.resource_type.text, realm: pattern.text(&bound), variables };
+        self.block(&place, &policy.block, &[]);
+    }
+
+    fn block(&mut self, place: &Place<'_>, block: &ast::Block, conditions: &[usize]) {
+        for item in &block.items {
+            match item {
+                ast::Item::Claim(claim) => self.claim(place, claim, conditions),
+                ast::Item::Block(block) => self.block(place, block, conditions),
+                ast::Item::Rule(rule) => {
+                    let mut text = String::new();
+                    canonical_expr(&mut text, &rule.condition, &place.variables);
+                    let next = self.scalars.conditions.len();
+                    let mut conditions = conditions.to_vec();
+                    conditions.push(*self.scalars.conditions.entry(text).or_insert(next));
+                    conditions.sort_unstable();
+                    conditions.dedup();
+                    self.block(place, &rule.block, &conditions);
+                }
+            }
+        }
+    }
+
+    fn claim(&mut self, place: &Place<'_>, claim: &ast::Claim, conditions: &[usize]) {
+        let claim_type = &claim.claim_type.text;
+        if is_context(claim_type) {
+            let message = format!("`{claim_type}` comes from the operation and cannot be asserted by a rule");
+            let diagnostic =
+                Diagnostic::new(Code::AssertsContext, claim.claim_type.span, message, "supplied by the engine alone")
+                    .with_help("test it in an `if`, or assert a `role` of your own");
+            self.findings.push(Finding { source: place.source, diagnostic });
+        }
+        if combines(claim_type, place.resource_type) != Combines::Scalar {
+            return;
+        }
+        for asserted in &claim.asserted {
+            // What a fact will hold is not known here; an evaluation that finds two values refuses.
+            let ast::Asserted::Value(value) = asserted else { continue };
+            let mut text = String::new();
+            canonical_value(&mut text, value, &place.variables);
+            let key = ScalarKey {
+                realm: place.realm.clone(),
+                claim_type: claim_type.clone(),
+                conditions: conditions.to_vec(),
+            };
+            let own = ScalarValue { value: text, source: place.source, span: value.span };
+            self.scalar(key, own, claim_type);
+        }
+    }
+
+    fn scalar(&mut self, key: ScalarKey, own: ScalarValue, claim_type: &str) {
+        let first = match self.scalars.first.entry(key) {
+            std::collections::btree_map::Entry::Vacant(entry) => {
+                entry.insert(own);
+                return;
+            }
+            std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
+        };
+        if first.value == own.value {
+            return;
+        }
+        let message = format!("`{claim_type}` has two values on this realm under the same condition");
+        let mut diagnostic = Diagnostic::new(Code::ScalarConflict, own.span, message, "a second value");
+        diagnostic = if first.source == own.source {
+            diagnostic.with_label(first.span, "the first value")
+        } else {
+            let (source, _) = self.documents.get(first.source).copied().unzip();
+            let line = source.map_or(0, |it| it.location(first.span.start).line);
+            let name = source.map(Source::document).unwrap_or_default();
+            diagnostic.with_help(format!("the first value is in `{name}`, line {line}; keep one of them"))
+        };
+        self.findings.push(Finding { source: own.source, diagnostic });
+    }
+
+    fn duplicate_names(&mut self, given: usize) {
+        let mut last: BTreeMap<&str, usize> = BTreeMap::new();
+        for (at, (source, _)) in self.documents.iter().enumerate() {
+            let name = source.document();
+            let Some(earlier) = last.insert(name, at) else { continue };
+            // The program's own documents keep their names.
+            let (source, label) =
+                if at < given { (at, "the second of them") } else { (earlier, "a system document's name") };
+            let message = format!("two documents are called `{name}`");
+            let diagnostic = Diagnostic::new(Code::DuplicateDocument, Span::at(0), message, label)
+                .with_help("a document is called by its file's name without `.pol`; rename one");
+            self.findings.push(Finding { source, diagnostic });
+        }
+    }
+}
+
+/// The meaning of a condition as text: no groups, one name for each operator, variables by number.
+fn canonical_expr(out: &mut String, expr: &ast::Expr, variables: &Variables) {
+    match expr {
+        ast::Expr::Group(inner, _) => canonical_expr(out, inner, variables),
+        ast::Expr::And(parts) => canonical_parts(out, "and", parts, variables),
+        ast::Expr::Or(parts) => canonical_parts(out, "or", parts, variables),
+        ast::Expr::Comparison(comparison) => {
+            let issuer = comparison.issuer.as_ref().map(|it| it.text.as_str()).unwrap_or_default();
+            let is_equals = comparison.operator == ast::Operator::Equals;
+            let operator = if is_equals { ast::Operator::Equal } else { comparison.operator };
+            out.extend([format!("({issuer}->{} {operator:?}", comparison.claim_type.text)]);
+            for value in &comparison.values {
+                out.push(' ');
+                canonical_value(out, value, variables);
+            }
+            out.push(')');
+        }
+    }
+}
+
+fn canonical_parts(out: &mut String, word: &str, parts: &[ast::Expr], variables: &Variables) {
+    out.push('(');
+    out.push_str(word);
+    for part in parts {
+        canonical_expr(out, part, variables);
+    }
+    out.push(')');
+}
+
+/// A value as text that no other value has.
+fn canonical_value(out: &mut String, value: &ast::Value, variables: &Variables) {
+    for piece in &value.pieces {
+        match piece {
+            ast::Piece::Text(text) => out.extend([format!("{text:?}")]),
+            ast::Piece::Variable(name) => match variables.find(&name.text) {
+                Some(number) => out.extend([format!("[{number}]")]),
+                None => out.push_str("[]"),
+            },
+        }
+    }
+}

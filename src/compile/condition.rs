@@ -1,0 +1,156 @@
+//! One comparison, ready to be tried on values (reference section 5).
+
+use std::cmp::Ordering;
+
+use crate::{
+    compile::{
+        glob::Glob,
+        realm::{Pattern, Variables},
+        set::{Template, TemplatePiece},
+        slots::Slot,
+    },
+    source::Span,
+    syntax::{
+        ast::{Operator, Piece, Value},
+        cidr::{Network, parse_address},
+        fqn::Fqn,
+        literal::Literal,
+    },
+};
+
+/// `issuer->type operator value`.
+#[derive(Debug)]
+pub(crate) struct Comparison {
+    pub(crate) slot: Slot,
+    pub(crate) test: Test,
+    /// Whether it is on the context `command`, on which only `==` sees shell metacharacters.
+    pub(crate) on_command: bool,
+    pub(crate) span: Span,
+}
+
+/// What the values are tried for.
+#[derive(Debug)]
+pub(crate) enum Test {
+    /// `==`, `equals`, `in`: some value is one of these.
+    Equal(Vec<Template>),
+    /// `!=`: there are values and none is this.
+    NotEqual(Template),
+    BeginsWith(Template),
+    EndsWith(Template),
+    Contains(String),
+    Matches(Glob),
+    FqnMatch(Pattern),
+    InCidr(Network),
+    Ordered(fn(Ordering) -> bool, Literal),
+    /// The right side is nothing that the operator takes. The reader of documents has refused it already; should one
+    /// come through, it grants nothing.
+    Never,
+}
+
+/// Characters by which a shell does more than run one command with its words as they are.
+const SHELL_METACHARACTERS: &[char] =
+    &[';', '&', '|', '<', '>', '$', '(', ')', '{', '}', '*', '?', '~', '#', '!', '\\', '\'', '"', '`'];
+
+impl Test {
+    /// Makes the test of an operator and its right side.
+    pub(crate) fn new(operator: Operator, values: &[Value], variables: &Variables) -> Self {
+        Self::of_operator(operator, values, variables).unwrap_or(Self::Never)
+    }
+
+    fn of_operator(operator: Operator, values: &[Value], variables: &Variables) -> Option<Self> {
+        let templates: Vec<Template> = values.iter().map(|it| template(it, variables)).collect::<Option<_>>()?;
+        if operator == Operator::In && !templates.is_empty() {
+            return Some(Self::Equal(templates));
+        }
+        let ([value], [template]) = (values, templates.as_slice()) else { return None };
+        let ordered = |holds: fn(Ordering) -> bool| {
+            let literal = Literal::parse(value.constant()?).ok()?;
+            Some(Self::Ordered(holds, literal))
+        };
+        match operator {
+            Operator::Equal | Operator::Equals => Some(Self::Equal(templates)),
+            Operator::NotEqual => Some(Self::NotEqual(template.clone())),
+            Operator::BeginsWith => Some(Self::BeginsWith(template.clone())),
+            Operator::EndsWith => Some(Self::EndsWith(template.clone())),
+            Operator::Contains => Some(Self::Contains(value.constant()?.to_owned())),
+            Operator::Matches => Some(Self::Matches(Glob::new(value.constant()?))),
+            Operator::FqnMatch => Pattern::of_value(value, variables).map(Self::FqnMatch),
+            Operator::InCidr => Network::parse(value.constant()?).ok().map(Self::InCidr),
+            Operator::Less => ordered(Ordering::is_lt),
+            Operator::LessOrEqual => ordered(Ordering::is_le),
+            Operator::Greater => ordered(Ordering::is_gt),
+            Operator::GreaterOrEqual => ordered(Ordering::is_ge),
+            Operator::In => None,
+        }
+    }
+}
+
+impl Comparison {
+    /// Whether it holds of these values, which are ascending; never where there is none.
+    pub(crate) fn holds(&self, values: &[&str], bound: &[&str]) -> bool {
+        match &self.test {
+            Test::Equal(templates) => templates.iter().any(|it| values.binary_search(&it.fill(bound).as_ref()).is_ok()),
+            Test::NotEqual(template) => {
+                !values.is_empty()
+                    && values.binary_search(&template.fill(bound).as_ref()).is_err()
+                    && !values.iter().any(|it| self.is_unreadable(it))
+            }
+            Test::BeginsWith(_)
+            | Test::EndsWith(_)
+            | Test::Contains(_)
+            | Test::Matches(_)
+            | Test::FqnMatch(_)
+            | Test::InCidr(_)
+            | Test::Ordered(..)
+            | Test::Never => values.iter().any(|it| self.holds_of(it, bound)),
+        }
+    }
+
+    /// Whether this value by itself makes it hold. For `!=` that is so only where it is the only value.
+    pub(crate) fn holds_of(&self, value: &str, bound: &[&str]) -> bool {
+        if let Test::Equal(templates) = &self.test {
+            return templates.iter().any(|it| it.fill(bound) == value);
+        }
+        if self.is_unreadable(value) {
+            return false;
+        }
+        match &self.test {
+            Test::Equal(_) | Test::Never => false,
+            Test::NotEqual(template) => template.fill(bound) != value,
+            Test::BeginsWith(template) => value.starts_with(template.fill(bound).as_ref()),
+            Test::EndsWith(template) => value.ends_with(template.fill(bound).as_ref()),
+            Test::Contains(text) => value.contains(text.as_str()),
+            Test::Matches(glob) => glob.matches(value),
+            Test::FqnMatch(realm) => Fqn::parse(value).is_ok_and(|it| realm.contains(&it, bound)),
+            Test::InCidr(network) => parse_address(value).is_some_and(|it| network.contains(it)),
+            Test::Ordered(holds, right) => {
+                Literal::parse(value).ok().and_then(|left| left.compare(*right)).is_some_and(holds)
+            }
+        }
+    }
+
+    /// The values that make it hold, where these are all it asks for.
+    pub(crate) fn equal_to(&self) -> Option<&[Template]> {
+        if let Test::Equal(templates) = &self.test { Some(templates) } else { None }
+    }
+
+    /// Whether it speaks of all values at once, not of some value.
+    pub(crate) fn is_of_all_values(&self) -> bool {
+        matches!(self.test, Test::NotEqual(_))
+    }
+
+    /// A command that a shell would take apart is known only as a whole: `matches "pg_dump *"` must not let
+    /// `pg_dump x; sh` in.
+    fn is_unreadable(&self, value: &str) -> bool {
+        self.on_command && value.contains(|c: char| c.is_control() || SHELL_METACHARACTERS.contains(&c))
+    }
+}
+
+/// A value with its variables numbered; none where one of them is not bound.
+pub(crate) fn template(value: &Value, variables: &Variables) -> Option<Template> {
+    let piece = |piece: &Piece| match piece {
+        Piece::Text(text) => Some(TemplatePiece::Text(text.clone())),
+        Piece::Variable(name) => variables.find(&name.text).map(TemplatePiece::Variable),
+    };
+    Some(Template { pieces: value.pieces.iter().map(piece).collect::<Option<_>>()? })
+}

@@ -1,0 +1,93 @@
+//! Why a claim was asserted: a derivation of least height (reference section 6).
+
+use std::collections::BTreeSet;
+
+use crate::{
+    compile::set::Gate,
+    eval::{
+        Claim, Fact, Place, Step, Used,
+        run::{Derived, NodeId, Run, is_fact},
+    },
+};
+
+/// Facts and claims listed for one step; a person reads no more, and the list stays a fixed multiple of the rules.
+const USED_MAX: usize = 64;
+
+/// The steps that derive these claims, each behind the steps that it uses.
+pub(crate) fn steps(run: &Run<'_>, wanted: impl IntoIterator<Item = usize>) -> Vec<Step> {
+    let mut claims = BTreeSet::new();
+    let mut seen = BTreeSet::new();
+    let mut open: Vec<usize> = wanted.into_iter().collect();
+    while let Some(claim) = open.pop() {
+        let Some(derived) = run.claims.get(claim) else { continue };
+        if claims.insert(claim) {
+            support(run, derived.by, &mut seen, &mut |leaf| {
+                open.extend(run.witness(leaf));
+                true
+            });
+        }
+    }
+    // Claims are numbered by height.
+    claims.into_iter().filter_map(|it| run.claims.get(it)).map(|it| step(run, it)).collect()
+}
+
+fn step(run: &Run<'_>, derived: &Derived<'_>) -> Step {
+    let mut used = Vec::new();
+    support(run, derived.by, &mut BTreeSet::new(), &mut |leaf| {
+        for it in rests_on(run, leaf) {
+            if used.len() < USED_MAX && !used.contains(&it) {
+                used.push(it);
+            }
+        }
+        used.len() < USED_MAX
+    });
+    Step { claim: claim(run, derived), place: place(run, derived.by, derived.offset), used }
+}
+
+/// Visits the comparisons by which a node became true, in the order of the text: all of `&&`, of `||` the one that was
+/// true first. Recursion is bounded because nesting is, in documents and so in nodes.
+fn support(run: &Run<'_>, id: NodeId, seen: &mut BTreeSet<NodeId>, visit: &mut impl FnMut(NodeId) -> bool) -> bool {
+    if !seen.insert(id) {
+        return true;
+    }
+    let Some(node) = run.node(id) else { return true };
+    let at = |node: &usize| NodeId { node: *node, ..id };
+    match &node.gate {
+        Gate::Compare(_) => visit(id),
+        Gate::All(inputs) => inputs.iter().all(|it| support(run, at(it), seen, visit)),
+        Gate::Any(inputs) => {
+            let first = inputs.iter().map(at).filter_map(|it| run.level(it).map(|level| (level, it)));
+            // `min_by_key` gives the first of several.
+            first.min_by_key(|(level, _)| *level).is_none_or(|(_, it)| support(run, it, seen, visit))
+        }
+    }
+}
+
+/// What a comparison that holds rests on.
+fn rests_on(run: &Run<'_>, leaf: NodeId) -> Vec<Used> {
+    let Some(Gate::Compare(comparison)) = run.node(leaf).map(|it| &it.gate) else { return Vec::new() };
+    if !is_fact(run.set, comparison.slot) {
+        let witness = run.witness(leaf).and_then(|it| run.claims.get(it));
+        return witness.map(|it| Used::Claim(claim(run, it))).into_iter().collect();
+    }
+    let Some(key) = run.set.slots.key(comparison.slot) else { return Vec::new() };
+    let fact = |value: &str| Used::Fact(Fact::new(&key.issuer, &key.claim_type, value));
+    let bound = run.bound(leaf.policy);
+    let holding = run.facts(comparison.slot).iter().filter(|it| comparison.holds_of(it, bound));
+    // `!=` speaks of all values, every other operator of some value.
+    let count = if comparison.is_of_all_values() { USED_MAX } else { 1 };
+    holding.take(count).map(|it| fact(it)).collect()
+}
+
+/// A claim as a person has it.
+pub(crate) fn claim(run: &Run<'_>, derived: &Derived<'_>) -> Claim {
+    Claim::new(run.set.slots.claim_type(derived.slot), derived.value.as_ref())
+}
+
+/// Where a rule of a matched policy stands.
+pub(crate) fn place(run: &Run<'_>, id: NodeId, offset: usize) -> Place {
+    let source = run.policies.get(id.policy).and_then(|it| run.set.sources.get(it.policy.document));
+    let Some(source) = source else { return Place { document: String::new(), line: 0, column: 0 } };
+    let location = source.location(offset);
+    Place { document: source.document().to_owned(), line: location.line, column: location.column }
+}

@@ -1,0 +1,308 @@
+//! The least fixpoint: rounds of rules that become true and claims that they assert (reference section 6).
+//!
+//! Each comparison waits for the claims that can make it true and each rule counts the inputs that it still lacks, so
+//! that an evaluation does each thing once, whatever the order of rules and the length of chains. A round takes all
+//! claims of the round before, so the round in which a claim is first asserted is the least height of its derivations.
+
+use std::{borrow::Cow, collections::HashMap};
+
+use crate::{
+    compile::{
+        PolicySet,
+        catalogue::{Combines, combines},
+        condition::Comparison,
+        set::{Asserted, Gate, Node, Policy},
+        slots::Slot,
+    },
+    eval::Request,
+};
+
+/// One evaluation, finished.
+#[derive(Debug)]
+pub(crate) struct Run<'a> {
+    pub(crate) set: &'a PolicySet,
+    pub(crate) request: &'a Request,
+    /// Policies that speak of the target, ascending.
+    pub(crate) policies: Vec<Matched<'a>>,
+    // INVARIANT (order): ascending by least height, then by document and place of the asserting rule.
+    /// In the order in which they were asserted.
+    pub(crate) claims: Vec<Derived<'a>>,
+    /// Assertions of types that do not just add up, each with the policy that made it.
+    pub(crate) special: Vec<Special<'a>>,
+    // Values of the facts of each slot, ascending.
+    facts: Vec<Vec<&'a str>>,
+    known: HashMap<(Slot, Cow<'a, str>), usize>,
+    waiting_for_value: HashMap<(Slot, Cow<'a, str>), Vec<NodeId>>,
+    waiting_for_type: HashMap<Slot, Vec<NodeId>>,
+}
+
+/// A policy whose realm holds the target.
+#[derive(Debug)]
+pub(crate) struct Matched<'a> {
+    pub(crate) policy: &'a Policy,
+    /// What its variables are bound to, by number.
+    pub(crate) bound: Vec<&'a str>,
+    states: Vec<State>,
+}
+
+/// Where a node stands in the evaluation.
+#[derive(Debug, Clone, Copy)]
+struct State {
+    /// Inputs that are still to become true.
+    lacks: usize,
+    /// The round in which it became true.
+    level: Option<usize>,
+    /// The claim that made a comparison true.
+    witness: Option<usize>,
+}
+
+/// A node of a matched policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct NodeId {
+    pub(crate) policy: usize,
+    pub(crate) node: usize,
+}
+
+/// An asserted claim and the first rule that asserts it.
+#[derive(Debug)]
+pub(crate) struct Derived<'a> {
+    pub(crate) slot: Slot,
+    pub(crate) value: Cow<'a, str>,
+    pub(crate) by: NodeId,
+    /// Where the rule stands in its document.
+    pub(crate) offset: usize,
+}
+
+/// An assertion whose realm matters.
+#[derive(Debug)]
+pub(crate) struct Special<'a> {
+    pub(crate) slot: Slot,
+    pub(crate) combines: Combines,
+    pub(crate) value: Cow<'a, str>,
+    /// Index into the matched policies.
+    pub(crate) policy: usize,
+}
+
+impl<'a> Run<'a> {
+    /// Evaluates to the end.
+    pub(crate) fn new(set: &'a PolicySet, request: &'a Request) -> Self {
+        let mut run = Self {
+            set,
+            request,
+            policies: matched(set, request),
+            claims: Vec::new(),
+            special: Vec::new(),
+            facts: facts(set, request),
+            known: HashMap::new(),
+            waiting_for_value: HashMap::new(),
+            waiting_for_type: HashMap::new(),
+        };
+        let mut ready = run.start();
+        let mut round = 0_usize;
+        // INVARIANT (progress): each round but the last asserts a claim that was not there before.
+        while !ready.is_empty() {
+            let fired = run.propagate(ready, round);
+            round = round.saturating_add(1);
+            let fresh = run.assert(fired);
+            ready = run.wake(fresh);
+        }
+        run
+    }
+
+    /// Nodes that are true before any claim is; all comparisons on claims wait from here on.
+    fn start(&mut self) -> Vec<NodeId> {
+        let mut ready = Vec::new();
+        for (policy, matched) in self.policies.iter().enumerate() {
+            for (node, it) in matched.policy.nodes.iter().enumerate() {
+                let id = NodeId { policy, node };
+                match &it.gate {
+                    Gate::All(inputs) if inputs.is_empty() => ready.push(id),
+                    Gate::All(_) | Gate::Any(_) => (),
+                    Gate::Compare(comparison) if is_fact(self.set, comparison.slot) => {
+                        let values = self.facts.get(comparison.slot.0).map(Vec::as_slice).unwrap_or_default();
+                        if comparison.holds(values, &matched.bound) {
+                            ready.push(id);
+                        }
+                    }
+                    Gate::Compare(comparison) => match comparison.equal_to() {
+                        Some(templates) => {
+                            for template in templates {
+                                let key = (comparison.slot, template.fill(&matched.bound));
+                                self.waiting_for_value.entry(key).or_default().push(id);
+                            }
+                        }
+                        None => self.waiting_for_type.entry(comparison.slot).or_default().push(id),
+                    },
+                }
+            }
+        }
+        ready
+    }
+
+    /// Makes nodes true, and those that they were the last missing input of; gives those that assert something.
+    fn propagate(&mut self, mut ready: Vec<NodeId>, round: usize) -> Vec<NodeId> {
+        let mut fired = Vec::new();
+        while let Some(id) = ready.pop() {
+            let Some(matched) = self.policies.get_mut(id.policy) else { continue };
+            let Some(state) = matched.states.get_mut(id.node) else { continue };
+            if state.level.replace(state.level.unwrap_or(round)).is_some() {
+                continue;
+            }
+            let Some(node) = matched.policy.node(id.node) else { continue };
+            if !node.asserts.is_empty() {
+                fired.push(id);
+            }
+            for feed in &node.feeds {
+                let Some(state) = matched.states.get_mut(*feed) else { continue };
+                state.lacks = state.lacks.saturating_sub(1);
+                if state.lacks == 0 {
+                    ready.push(NodeId { node: *feed, ..id });
+                }
+            }
+        }
+        fired
+    }
+
+    /// Asserts what the nodes say, the first rule by document and place first; gives the claims that are new.
+    fn assert(&mut self, fired: Vec<NodeId>) -> Vec<usize> {
+        let mut assertions = Vec::new();
+        for id in fired {
+            let Some(matched) = self.policies.get(id.policy) else { continue };
+            let policy: &'a Policy = matched.policy;
+            let asserts = policy.node(id.node).map(|it| it.asserts.as_slice()).unwrap_or_default();
+            assertions.extend(asserts.iter().map(|it| (policy.document, it.offset, id, it)));
+        }
+        assertions.sort_by_key(|(document, offset, id, _)| (*document, *offset, *id));
+        let mut fresh = Vec::new();
+        for (_, offset, by, assertion) in assertions {
+            let slot = assertion.slot;
+            let combines = combines(self.set.slots.claim_type(slot), self.request.target().resource_type());
+            for value in self.values(&assertion.value, by.policy) {
+                if combines != Combines::Union {
+                    let value = value.clone();
+                    self.special.push(Special { slot, combines, value, policy: by.policy });
+                }
+                let next = self.claims.len();
+                if *self.known.entry((slot, value.clone())).or_insert(next) == next {
+                    self.claims.push(Derived { slot, value, by, offset });
+                    fresh.push(next);
+                }
+            }
+        }
+        fresh
+    }
+
+    /// What an assertion asserts here.
+    pub(crate) fn values(&self, asserted: &'a Asserted, policy: usize) -> Vec<Cow<'a, str>> {
+        match asserted {
+            Asserted::Value(template) => vec![template.fill(self.bound(policy))],
+            Asserted::Reference(slot) => self.facts(*slot).iter().map(|it| Cow::Borrowed(*it)).collect(),
+        }
+    }
+
+    /// The comparisons that new claims make true.
+    fn wake(&mut self, fresh: Vec<usize>) -> Vec<NodeId> {
+        let mut ready = Vec::new();
+        for claim in fresh {
+            let Some(Derived { slot, value, .. }) = self.claims.get(claim) else { continue };
+            let mut woken = self.waiting_for_value.remove(&(*slot, value.clone())).unwrap_or_default();
+            if let Some(waiting) = self.waiting_for_type.get_mut(slot) {
+                let policies = &self.policies;
+                waiting.retain(|id| {
+                    let holds = compare(policies, *id).is_some_and(|(it, bound)| it.holds_of(value, bound));
+                    if holds {
+                        woken.push(*id);
+                    }
+                    !holds
+                });
+            }
+            for id in woken {
+                let state = self.policies.get_mut(id.policy).and_then(|it| it.states.get_mut(id.node));
+                if let Some(state) = state {
+                    state.witness.get_or_insert(claim);
+                    ready.push(id);
+                }
+            }
+        }
+        ready
+    }
+
+    /// What a policy's variables are bound to.
+    pub(crate) fn bound(&self, policy: usize) -> &[&'a str] {
+        self.policies.get(policy).map(|it| it.bound.as_slice()).unwrap_or_default()
+    }
+
+    /// Values of a slot's facts, ascending.
+    pub(crate) fn facts(&self, slot: Slot) -> &[&'a str] {
+        self.facts.get(slot.0).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// A node of the set.
+    pub(crate) fn node(&self, id: NodeId) -> Option<&'a Node> {
+        self.policies.get(id.policy)?.policy.node(id.node)
+    }
+
+    /// The round in which a node became true.
+    pub(crate) fn level(&self, id: NodeId) -> Option<usize> {
+        self.policies.get(id.policy)?.states.get(id.node)?.level
+    }
+
+    /// The claim that first made a comparison true.
+    pub(crate) fn witness(&self, id: NodeId) -> Option<usize> {
+        self.policies.get(id.policy)?.states.get(id.node)?.witness
+    }
+
+    /// The number of a claim, if it was asserted.
+    pub(crate) fn find(&self, claim_type: &str, value: &str) -> Option<usize> {
+        let slot = self.set.slots.find("", claim_type)?;
+        self.known.get(&(slot, Cow::Borrowed(value))).copied()
+    }
+
+    /// All claims of a type with their numbers.
+    pub(crate) fn claims_of(&self, claim_type: &str) -> impl Iterator<Item = (usize, &Derived<'a>)> {
+        let slot = self.set.slots.find("", claim_type);
+        self.claims.iter().enumerate().filter(move |(_, it)| Some(it.slot) == slot)
+    }
+}
+
+/// Whether facts fill a slot; else only rules do.
+pub(crate) fn is_fact(set: &PolicySet, slot: Slot) -> bool {
+    set.slots.key(slot).is_some_and(|it| it.is_fact)
+}
+
+fn compare<'b>(policies: &'b [Matched<'_>], id: NodeId) -> Option<(&'b Comparison, &'b [&'b str])> {
+    let matched = policies.get(id.policy)?;
+    match &matched.policy.node(id.node)?.gate {
+        Gate::Compare(comparison) => Some((comparison, &matched.bound)),
+        Gate::All(_) | Gate::Any(_) => None,
+    }
+}
+
+fn matched<'a>(set: &'a PolicySet, request: &'a Request) -> Vec<Matched<'a>> {
+    let found = set.index.find(request.target());
+    let policies = found.into_iter().filter_map(|at| {
+        let policy = set.policies.get(at)?;
+        let bound = policy.realm.bind(request.target(), policy.variables.names().len())?;
+        let state = |it: &Node| State {
+            lacks: match &it.gate {
+                Gate::All(inputs) => inputs.len(),
+                Gate::Any(_) | Gate::Compare(_) => 1,
+            },
+            level: None,
+            witness: None,
+        };
+        Some(Matched { policy, bound, states: policy.nodes.iter().map(state).collect() })
+    });
+    policies.collect()
+}
+
+fn facts<'a>(set: &PolicySet, request: &'a Request) -> Vec<Vec<&'a str>> {
+    let mut facts = vec![Vec::new(); set.slots.count()];
+    for fact in request.facts() {
+        let slot = set.slots.find(&fact.issuer, &fact.claim_type).filter(|it| is_fact(set, *it));
+        if let Some(values) = slot.and_then(|it| facts.get_mut(it.0)) {
+            values.push(fact.value.as_str());
+        }
+    }
+    facts
+}
