@@ -38,3 +38,6 @@ pub const TOKEN_FACTS_BYTES_MAX: usize = 4 * 1024;
 
 /// Bytes in one stored value; larger ones are blobs (the bound of the narrowest store).
 pub const STORE_VALUE_BYTES_MAX: usize = 768 * 1024;
+
+/// Policy documents in one set, so that a head fits into a stored value and a load is bounded.
+pub const POLICY_DOCUMENTS_MAX: usize = 1_024;

@@ -12,9 +12,12 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    store::{Key, Store, WatchEvent},
+    store::{Key, Revision, Store, WatchEvent},
     wire::job::{InstanceRecord, Job, Package},
 };
+
+/// How many prefixes are mirrored.
+const TABLES: usize = 3;
 
 /// How long a broken watch rests before it is begun again.
 const RETRY: Duration = Duration::from_millis(200);
@@ -37,7 +40,8 @@ struct Tables {
     jobs: BTreeMap<Uuid, Job>,
     instances: BTreeMap<Uuid, InstanceRecord>,
     packages: BTreeMap<String, Package>,
-    caught_up: BTreeSet<&'static str>,
+    /// Up to which write each table is complete; absent before its first snapshot.
+    seen: BTreeMap<&'static str, Revision>,
 }
 
 impl Registry {
@@ -62,7 +66,17 @@ impl Registry {
 
     /// Whether every table has had its snapshot.
     pub fn is_caught_up(&self) -> bool {
-        self.tables().caught_up.len() == 3
+        self.tables().seen.len() == TABLES
+    }
+
+    /// Waits until the mirror has the write `revision` of a record below `prefix`.
+    pub(crate) async fn has_seen(&self, prefix: &'static str, revision: Revision) {
+        let mut changed = self.subscribe();
+        while self.tables().seen.get(prefix).is_none_or(|seen| *seen < revision) {
+            if changed.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// A job.
@@ -91,7 +105,7 @@ impl Registry {
         self.tables().packages.get(fqn).cloned()
     }
 
-    async fn follow_prefix<K: Ord + Clone + Send, T: DeserializeOwned + PartialEq + Send>(
+    async fn follow_prefix<K: Ord + Clone + Send, T: DeserializeOwned + Send>(
         &self,
         store: &Arc<dyn Store>,
         stop: &CancellationToken,
@@ -112,7 +126,7 @@ impl Registry {
     }
 
     /// One watch, until it breaks.
-    async fn follow_once<K: Ord + Clone + Send, T: DeserializeOwned + PartialEq + Send>(
+    async fn follow_once<K: Ord + Clone + Send, T: DeserializeOwned + Send>(
         &self,
         store: &Arc<dyn Store>,
         prefix: &'static str,
@@ -133,22 +147,26 @@ impl Registry {
             match event {
                 WatchEvent::Value(entry) => {
                     let Some(name) = name(&entry.key) else { continue };
-                    if let Some(seen) = &mut snapshot {
-                        seen.insert(name.clone());
-                    }
-                    self.change(|tables| place(table(tables), &entry.key, name, &entry.value));
+                    // A snapshot comes in the order of its keys, not of its writes: it says nothing until complete.
+                    let seen = if let Some(names) = &mut snapshot {
+                        names.insert(name.clone());
+                        None
+                    } else {
+                        Some(entry.revision)
+                    };
+                    self.change(prefix, seen, |tables| place(table(tables), &entry.key, name, &entry.value));
                 }
-                WatchEvent::Deleted(deleted, _) => {
+                WatchEvent::Deleted(deleted, revision) => {
                     if let Some(name) = name(&deleted) {
-                        self.change(|tables| table(tables).remove(&name).is_some());
+                        self.change(prefix, Some(revision), |tables| {
+                            table(tables).remove(&name);
+                        });
                     }
                 }
-                WatchEvent::CaughtUp(_) => {
-                    if let Some(seen) = snapshot.take() {
-                        self.change(|tables| {
-                            table(tables).retain(|name, _| seen.contains(name));
-                            tables.caught_up.insert(prefix);
-                            true
+                WatchEvent::CaughtUp(revision) => {
+                    if let Some(names) = snapshot.take() {
+                        self.change(prefix, Some(revision), |tables| {
+                            table(tables).retain(|name, _| names.contains(name));
                         });
                     }
                 }
@@ -157,10 +175,15 @@ impl Registry {
         }
     }
 
-    fn change(&self, change: impl FnOnce(&mut Tables) -> bool) {
-        if change(&mut self.tables()) {
-            self.inner.changed.send_modify(|count| *count = count.wrapping_add(1));
+    fn change(&self, prefix: &'static str, seen: Option<Revision>, change: impl FnOnce(&mut Tables)) {
+        {
+            let mut tables = self.tables();
+            change(&mut tables);
+            if let Some(revision) = seen {
+                tables.seen.insert(prefix, revision);
+            }
         }
+        self.inner.changed.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
@@ -179,21 +202,17 @@ fn parse_uuid(text: &str) -> Option<Uuid> {
 }
 
 /// Takes a value over; one that cannot be read is as good as absent, so that nothing runs by it.
-fn place<K: Ord, T: DeserializeOwned + PartialEq>(
-    table: &mut BTreeMap<K, T>,
-    key: &Key,
-    name: K,
-    value: &[u8],
-) -> bool {
+fn place<K: Ord, T: DeserializeOwned>(table: &mut BTreeMap<K, T>, key: &Key, name: K, value: &[u8]) {
     match serde_json::from_slice::<T>(value) {
         Ok(value) => {
-            let unchanged = table.get(&name) == Some(&value);
             table.insert(name, value);
-            !unchanged
         }
         Err(error) => {
-            tracing::error!(%error, %key, "a stored record cannot be read");
-            table.remove(&name).is_some()
+            // `null` is a probe for absence.
+            if value != b"null" {
+                tracing::error!(%error, %key, "a stored record cannot be read");
+            }
+            table.remove(&name);
         }
     }
 }

@@ -8,5 +8,11 @@
 
 pub mod client;
 pub mod core;
+#[cfg(test)]
+mod ending;
 mod flow;
 pub mod frame;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod model;

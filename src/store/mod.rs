@@ -1,5 +1,13 @@
 //! Where state is kept: keys, blobs and logs, behind two traits that every implementation obeys alike.
 
+pub mod embedded;
+mod encoding;
+pub mod fake;
+pub mod follow;
+pub mod json;
+mod verified;
+mod watchers;
+
 use std::{fmt, path::PathBuf, pin::Pin};
 
 use tokio::{io::AsyncRead, sync::mpsc};
@@ -71,6 +79,15 @@ pub enum StoreError {
     /// No blob of that digest.
     #[error("no blob `{0}`")]
     NoBlob(String),
+    /// The bytes that were to be kept broke off.
+    #[error("the bytes broke off: {0}")]
+    Source(String),
+    /// A value is not what it should be: JSON of its kind.
+    #[error("the value of `{0}` is damaged: {1}")]
+    Damaged(Key, String),
+    /// Another process has it open.
+    #[error("the store `{0}` is in use by another process; stop that one first")]
+    InUse(String),
     /// The disk is full, the file damaged, the server away.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
@@ -80,6 +97,10 @@ pub enum StoreError {
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
 /// Keys and blobs. Single-key compare-and-set, no transactions.
+///
+/// Every implementation passes the same suite (`tests/platform/store.rs`). What it may do: answer a `get` or `list` as
+/// it was a moment ago; leave out revisions; tell a watch `Resync` for no reason. What it may not: accept a write
+/// against another revision than the expected, or let a watch miss a change unsaid.
 pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// The value of a key. May be stale by a moment: only `put` and `delete` decide.
     fn get(&self, key: &Key) -> StoreFuture<'_, Option<Entry>>;

@@ -143,6 +143,8 @@ pub struct ConsoleLease {
     pub source_fqn: String,
     /// The clone.
     pub clone: Uuid,
+    /// The clone's FQN.
+    pub clone_fqn: String,
     /// Name of the principal who opened it.
     pub principal: String,
 }
@@ -210,6 +212,58 @@ pub struct Layer {
     pub digest: String,
     /// Its size.
     pub bytes: u64,
+}
+
+/// A job as the API shows it: `GET /v1/jobs/{uuid}`, and in a list `GET /v1/jobs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobView {
+    /// The record. Its environment is empty for who may neither update it nor enter it; for who may not read it but
+    /// enter it, only identity, name, kind, state, SSH switch and console are told.
+    #[serde(flatten)]
+    pub job: Job,
+    /// Whether there is more in the record than is told.
+    pub partial: bool,
+    /// Instances that run.
+    pub running_instances: u32,
+}
+
+/// Answer of `POST /v1/jobs/{uuid}/console`, when the clone runs and its SSH is served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsoleOpened {
+    /// Names the console's lease.
+    pub session: String,
+    /// The clone.
+    pub job: JobView,
+    /// Its instance.
+    pub instance: Uuid,
+    /// A session must have begun within so many milliseconds, else the clone goes.
+    pub grace_ms: u64,
+}
+
+/// Answer of `GET /v1/jobs/{uuid}/logs`: one for each instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceLog {
+    /// Whose.
+    pub instance: Uuid,
+    /// Its last lines, as the process wrote them; absent with a `message`.
+    pub text: Option<String>,
+    /// Why there are none.
+    pub message: Option<String>,
+}
+
+/// A manager as `GET /v1/instance_managers` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceManager {
+    /// Identity.
+    pub uuid: Uuid,
+    /// Address at which its public ports are reached.
+    pub address: String,
+    /// First and last public port.
+    pub ports: (u16, u16),
+    /// Whether its link is open.
+    pub connected: bool,
+    /// How many instances it last reported.
+    pub instances: usize,
 }
 
 /// Body of `POST /v1/jobs`.

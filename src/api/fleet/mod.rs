@@ -1,17 +1,30 @@
 //! The instance managers: what each should run, what each says it runs, and where an instance is reached.
 
+mod calls;
+mod desired;
+pub(crate) mod link;
+mod plan;
+pub(crate) mod schedule;
+
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::Duration,
 };
 
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 use uuid::Uuid;
 
+pub use crate::api::fleet::calls::LogsError;
 use crate::{
-    api::registry::Registry,
+    api::{
+        fleet::{calls::Calls, plan::ManagerView},
+        registry::Registry,
+    },
     wire::{
         im::{ActualInstance, ToIm},
         job::{InstanceRecord, InstanceState},
@@ -27,8 +40,12 @@ pub struct Fleet {
 #[derive(Debug)]
 struct Inner {
     registry: Registry,
+    console_lease: Duration,
     managers: Mutex<BTreeMap<Uuid, Manager>>,
     changed: watch::Sender<u64>,
+    calls: Calls,
+    /// A manager that has not come since then is away since then.
+    began: Instant,
 }
 
 /// A manager that has been heard of since this process began.
@@ -38,6 +55,8 @@ struct Manager {
     ports: (u16, u16),
     /// To the open link; none while it is away.
     link: Option<mpsc::Sender<ToIm>>,
+    /// Which link: a report or an end of an older one is not believed.
+    serial: u64,
     /// When the link was lost.
     lost: Option<Instant>,
     /// What it last said, also after the link was lost: its containers outlive it.
@@ -77,9 +96,16 @@ pub struct Status {
 }
 
 impl Fleet {
-    /// Knows no manager yet.
-    pub fn new(registry: Registry) -> Self {
-        let inner = Inner { registry, managers: Mutex::default(), changed: watch::Sender::new(0) };
+    /// Knows no manager yet. `console_lease` is how long a manager keeps a console's instance without renewal.
+    pub fn new(registry: Registry, console_lease: Duration) -> Self {
+        let inner = Inner {
+            registry,
+            console_lease,
+            managers: Mutex::default(),
+            changed: watch::Sender::new(0),
+            calls: Calls::default(),
+            began: Instant::now(),
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -110,6 +136,84 @@ impl Fleet {
         self.inner.changed.subscribe()
     }
 
+    /// The managers that have come since this process began.
+    pub fn connected_managers(&self) -> Vec<ManagerStatus> {
+        let managers = self.managers();
+        let describe = |(uuid, it): (&Uuid, &Manager)| ManagerStatus {
+            uuid: *uuid,
+            address: it.address,
+            ports: it.ports,
+            connected: it.link.is_some(),
+            instances: it.actual.len(),
+        };
+        managers.iter().map(describe).collect()
+    }
+
+    /// The mirror that it goes by.
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.inner.registry
+    }
+
+    /// What planning needs to know of every manager that holds a lease or has come.
+    fn views(&self) -> BTreeMap<Uuid, ManagerView> {
+        let holders: BTreeSet<Uuid> = self.inner.registry.instances(None).into_iter().map(|it| it.im).collect();
+        let managers = self.managers();
+        let unheard = holders.into_iter().filter(|im| !managers.contains_key(im));
+        let unheard =
+            unheard.map(|im| (im, ManagerView { away: Some(self.inner.began.elapsed()), ..ManagerView::default() }));
+        let heard = managers.iter().map(|(im, it)| {
+            let away = it.link.is_none().then(|| it.lost.map_or(Duration::ZERO, |lost| lost.elapsed()));
+            (*im, ManagerView { away, actual: it.actual.clone() })
+        });
+        unheard.chain(heard).collect()
+    }
+
+    /// A manager has come; a link that it had before ends, because its queue does.
+    fn attach(&self, im: Uuid, address: IpAddr, ports: (u16, u16), link: mpsc::Sender<ToIm>) -> u64 {
+        let mut managers = self.managers();
+        let before = managers.remove(&im);
+        let serial = before.as_ref().map_or(0, |it| it.serial.wrapping_add(1));
+        let actual = before.map(|it| it.actual).unwrap_or_default();
+        managers.insert(im, Manager { address, ports, link: Some(link), serial, lost: None, actual });
+        drop(managers);
+        self.touch();
+        serial
+    }
+
+    /// A link is over.
+    fn detach(&self, im: Uuid, serial: u64) {
+        if let Some(manager) = self.managers().get_mut(&im).filter(|it| it.serial == serial) {
+            manager.link = None;
+            manager.lost = Some(Instant::now());
+        }
+        self.inner.calls.abandon(im);
+        self.touch();
+    }
+
+    /// A manager says what it has: everything. Ports outside its range are not believed, nor is an epoch that the
+    /// lease has not (when it is looked at).
+    fn report(&self, im: Uuid, serial: u64, instances: Vec<ActualInstance>) {
+        if let Some(manager) = self.managers().get_mut(&im).filter(|it| it.serial == serial) {
+            let (first, last) = manager.ports;
+            manager.actual = instances
+                .into_iter()
+                .map(|mut it| {
+                    it.public_port = it.public_port.filter(|port| (first..=last).contains(port));
+                    (it.uuid, it)
+                })
+                .collect();
+        }
+        self.touch();
+    }
+
+    fn link_of(&self, im: Uuid) -> Option<mpsc::Sender<ToIm>> {
+        self.managers().get(&im)?.link.clone()
+    }
+
+    fn touch(&self) {
+        self.inner.changed.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
     fn describe(&self, record: InstanceRecord) -> Status {
         let managers = self.managers();
         let manager = managers.get(&record.im);
@@ -125,6 +229,21 @@ impl Fleet {
     fn managers(&self) -> MutexGuard<'_, BTreeMap<Uuid, Manager>> {
         self.inner.managers.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A manager as `GET /v1/instance_managers` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManagerStatus {
+    /// Identity.
+    pub uuid: Uuid,
+    /// Address at which its public ports are reached.
+    pub address: IpAddr,
+    /// First and last public port.
+    pub ports: (u16, u16),
+    /// Whether its link is open.
+    pub connected: bool,
+    /// How many instances it last reported.
+    pub instances: usize,
 }
 
 fn located(status: &Status) -> Option<Located> {

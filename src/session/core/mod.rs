@@ -124,6 +124,11 @@ impl Core {
         self.over.as_ref()
     }
 
+    /// Bytes of data that wait here, either way: at most a window and 320 KiB for each stream.
+    pub fn held_bytes(&self) -> usize {
+        self.streams.values().map(Channel::held_bytes).fold(0, usize::saturating_add)
+    }
+
     fn handle_frame(&mut self, now_ms: u64, frame: Frame) {
         self.clock.heard(now_ms);
         if self.ending.is_some() {
@@ -386,11 +391,5 @@ impl Core {
             }
         }
         None
-    }
-
-    /// Bytes of data held, for tests of the bound.
-    #[cfg(test)]
-    pub(crate) fn held_bytes(&self) -> usize {
-        self.streams.values().map(Channel::held_bytes).sum()
     }
 }

@@ -291,10 +291,9 @@ impl Channel {
         self.phase == Phase::Over && self.answer.is_none() && self.exit.is_none()
     }
 
-    /// Bytes held, for tests of the bound.
-    #[cfg(test)]
+    /// Bytes of data held.
     pub(crate) fn held_bytes(&self) -> usize {
-        self.output_bytes + self.input.queue.iter().map(Vec::len).sum::<usize>()
+        self.input.queue.iter().fold(self.output_bytes, |sum, it| sum.saturating_add(it.len()))
     }
 }
 

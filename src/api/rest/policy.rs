@@ -1,0 +1,122 @@
+//! `/v1/policy`: reading from the set in force here; changes go to the auth role with the user's own token.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    http::Method,
+};
+use serde::Deserialize;
+
+use crate::{
+    api::{
+        Api, Caller,
+        error::{Failure, not_found},
+        rest::Strict,
+    },
+    compile::system::system_sources,
+    gate::{Operation, PolicyPermit, Snapshot},
+    source::Source,
+    wire::policy::{PolicyDocument, PolicyList, PutPolicy},
+};
+
+/// The place of all policy.
+const ALL: &str = "policy::/";
+
+/// `GET /v1/policy`: the documents of the set in force, without texts. Wants `read` on `policy::/`.
+pub(crate) async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<PolicyList>, Failure> {
+    let snapshot = readable(&api, &caller).await?;
+    let documents = documents(&snapshot).map(|it| PolicyDocument { text: None, ..it }).collect();
+    Ok(Json(PolicyList { revision: snapshot.revision, documents }))
+}
+
+/// Which version.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Version {
+    version: Option<u64>,
+}
+
+/// `GET /v1/policy/{document}?version=`: only what is in force is kept; another version is not found.
+pub(crate) async fn show(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    Query(query): Query<Version>,
+) -> Result<Json<PolicyDocument>, Failure> {
+    let snapshot = readable(&api, &caller).await?;
+    let mut found = documents(&snapshot).filter(|it| it.name == name);
+    let document = found.find(|it| query.version.is_none_or(|version| version == it.version));
+    Ok(Json(document.ok_or_else(|| not_found(&name))?))
+}
+
+/// `PUT /v1/policy`. The auth role decides, by the user's token, and writes.
+pub(crate) async fn put(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Strict(put): Strict<PutPolicy>,
+) -> Result<Json<PolicyList>, Failure> {
+    let token = Some(caller.token.expose());
+    Ok(Json(api.auth.json(Method::PUT, "/internal/policy", token, Some(&put)).await?))
+}
+
+/// Which version may be deleted.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ForVersion {
+    for_version: Option<u64>,
+}
+
+/// `DELETE /v1/policy/{document}?for_version=`.
+pub(crate) async fn remove(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    Query(query): Query<ForVersion>,
+) -> Result<Json<PolicyList>, Failure> {
+    let version = query.for_version.map(|it| format!("?for_version={it}")).unwrap_or_default();
+    let path = format!("/internal/policy/{}{version}", percent_encoded(&name));
+    let token = Some(caller.token.expose());
+    Ok(Json(api.auth.json(Method::DELETE, &path, token, None::<&()>).await?))
+}
+
+async fn readable(api: &Api, caller: &Caller) -> Result<Arc<Snapshot>, Failure> {
+    let wanted = Operation::policy(PolicyPermit::Read, ALL, None, caller.client);
+    api.require(&caller.principal, wanted).await?;
+    Ok(api.gate.policy().current().map_err(crate::gate::GateError::from)?)
+}
+
+/// System documents first, then the editable ones.
+fn documents(snapshot: &Snapshot) -> impl Iterator<Item = PolicyDocument> {
+    let system = system_sources().into_iter().map(|source| PolicyDocument {
+        name: source.document().to_owned(),
+        version: 0,
+        system: true,
+        author: String::new(),
+        text: Some(source.text().to_owned()),
+    });
+    let text = |source: &Source| Some(source.text().to_owned());
+    let editable = snapshot.entries.iter().zip(&snapshot.sources).map(move |(entry, source)| PolicyDocument {
+        name: entry.name.clone(),
+        version: entry.version,
+        system: false,
+        author: entry.author.clone(),
+        text: text(source),
+    });
+    system.chain(editable)
+}
+
+/// Keeps a document's name in its place in a path, whatever is in it.
+fn percent_encoded(name: &str) -> String {
+    let mut encoded = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push('%');
+            encoded.push_str(&hex::encode_upper([byte]));
+        }
+    }
+    encoded
+}

@@ -1,0 +1,11 @@
+//! The platform's parts against each other, without containers.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::indexing_slicing, clippy::string_slice, reason = "a test fails by panicking")]
+#![cfg(feature = "platform")]
+
+#[path = "platform/audit.rs"]
+mod audit;
+#[path = "platform/config.rs"]
+mod config;
+#[path = "platform/store.rs"]
+mod store;
