@@ -4,6 +4,7 @@ mod caller;
 pub mod console;
 pub mod error;
 pub mod fleet;
+mod import;
 mod jobs;
 mod records;
 pub mod registry;
@@ -23,6 +24,7 @@ use crate::{
         records::{Stored, job_key, load, package_key},
         registry::Registry,
     },
+    audit::Audit,
     config::Config,
     gate::{self, Gate, Operation, PackagePermit, Principal},
     link,
@@ -52,9 +54,11 @@ pub struct Api {
     pub store: Arc<dyn Store>,
     /// What decides.
     pub gate: Arc<Gate>,
+    /// The audit log that the gate writes, for its readers.
+    pub audit: Audit,
     /// The auth role.
     pub auth: link::Client,
-    /// Jobs, instances and packages, mirrored.
+    /// Jobs and instances, mirrored.
     pub registry: Registry,
     /// Instance managers.
     pub fleet: Fleet,
@@ -66,7 +70,13 @@ pub struct Api {
 
 impl Api {
     /// Of its parts; [`Api::run`] makes it live.
-    pub fn new(config: Arc<Config>, store: Arc<dyn Store>, gate: Arc<Gate>, auth: link::Client) -> Arc<Self> {
+    pub fn new(
+        config: Arc<Config>,
+        store: Arc<dyn Store>,
+        gate: Arc<Gate>,
+        audit: Audit,
+        auth: link::Client,
+    ) -> Arc<Self> {
         let registry = Registry::new();
         let fleet = Fleet::new(registry.clone(), console_lease(&config));
         Arc::new(Self {
@@ -76,6 +86,7 @@ impl Api {
             config,
             store,
             gate,
+            audit,
             auth,
             registry,
             fleet,

@@ -1,4 +1,4 @@
-//! What the store has of jobs, instances and packages, mirrored in memory by watches.
+//! What the store has of jobs and instances, mirrored in memory by watches.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,11 +13,11 @@ use uuid::Uuid;
 
 use crate::{
     store::{Key, Revision, Store, WatchEvent},
-    wire::job::{InstanceRecord, Job, Package},
+    wire::job::{InstanceRecord, Job},
 };
 
 /// How many prefixes are mirrored.
-const TABLES: usize = 3;
+const TABLES: usize = 2;
 
 /// How long a broken watch rests before it is begun again.
 const RETRY: Duration = Duration::from_millis(200);
@@ -39,7 +39,6 @@ struct Inner {
 struct Tables {
     jobs: BTreeMap<Uuid, Job>,
     instances: BTreeMap<Uuid, InstanceRecord>,
-    packages: BTreeMap<String, Package>,
     /// Up to which write each table is complete; absent before its first snapshot.
     seen: BTreeMap<&'static str, Revision>,
 }
@@ -53,9 +52,8 @@ impl Registry {
     /// Mirrors the store until `stop`. Begins again by itself when a watch breaks.
     pub async fn follow(&self, store: Arc<dyn Store>, stop: CancellationToken) {
         tokio::join!(
-            self.follow_prefix(&store, &stop, "job", |tables| &mut tables.jobs, parse_uuid),
-            self.follow_prefix(&store, &stop, "instance", |tables| &mut tables.instances, parse_uuid),
-            self.follow_prefix(&store, &stop, "package", |tables| &mut tables.packages, |text| Some(text.to_owned())),
+            self.follow_prefix(&store, &stop, "job", |tables| &mut tables.jobs),
+            self.follow_prefix(&store, &stop, "instance", |tables| &mut tables.instances),
         );
     }
 
@@ -100,23 +98,17 @@ impl Registry {
         tables.instances.values().filter(|it| job.is_none_or(|job| it.job == job)).cloned().collect()
     }
 
-    /// A package.
-    pub fn package(&self, fqn: &str) -> Option<Package> {
-        self.tables().packages.get(fqn).cloned()
-    }
-
-    async fn follow_prefix<K: Ord + Clone + Send, T: DeserializeOwned + Send>(
+    async fn follow_prefix<T: DeserializeOwned + Send>(
         &self,
         store: &Arc<dyn Store>,
         stop: &CancellationToken,
         prefix: &'static str,
-        table: fn(&mut Tables) -> &mut BTreeMap<K, T>,
-        key: fn(&str) -> Option<K>,
+        table: fn(&mut Tables) -> &mut BTreeMap<Uuid, T>,
     ) {
         while !stop.is_cancelled() {
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = self.follow_once(store, prefix, table, key) => (),
+                () = self.follow_once(store, prefix, table) => (),
             }
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -126,12 +118,11 @@ impl Registry {
     }
 
     /// One watch, until it breaks.
-    async fn follow_once<K: Ord + Clone + Send, T: DeserializeOwned + Send>(
+    async fn follow_once<T: DeserializeOwned + Send>(
         &self,
         store: &Arc<dyn Store>,
         prefix: &'static str,
-        table: fn(&mut Tables) -> &mut BTreeMap<K, T>,
-        key: fn(&str) -> Option<K>,
+        table: fn(&mut Tables) -> &mut BTreeMap<Uuid, T>,
     ) {
         let mut events = match store.watch(&Key::new([prefix])).await {
             Ok(events) => events,
@@ -141,15 +132,15 @@ impl Registry {
             }
         };
         // What a new snapshot does not have was deleted while nobody watched.
-        let mut snapshot: Option<BTreeSet<K>> = Some(BTreeSet::new());
-        let name = |entry: &Key| entry.segments().get(1).and_then(|it| key(it));
+        let mut snapshot: Option<BTreeSet<Uuid>> = Some(BTreeSet::new());
+        let name = |entry: &Key| entry.segments().get(1).and_then(|it| parse_uuid(it));
         while let Some(event) = events.recv().await {
             match event {
                 WatchEvent::Value(entry) => {
                     let Some(name) = name(&entry.key) else { continue };
                     // A snapshot comes in the order of its keys, not of its writes: it says nothing until complete.
                     let seen = if let Some(names) = &mut snapshot {
-                        names.insert(name.clone());
+                        names.insert(name);
                         None
                     } else {
                         Some(entry.revision)
@@ -202,7 +193,7 @@ fn parse_uuid(text: &str) -> Option<Uuid> {
 }
 
 /// Takes a value over; one that cannot be read is as good as absent, so that nothing runs by it.
-fn place<K: Ord, T: DeserializeOwned>(table: &mut BTreeMap<K, T>, key: &Key, name: K, value: &[u8]) {
+fn place<T: DeserializeOwned>(table: &mut BTreeMap<Uuid, T>, key: &Key, name: Uuid, value: &[u8]) {
     match serde_json::from_slice::<T>(value) {
         Ok(value) => {
             table.insert(name, value);

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 use uuid::Uuid;
 
 use crate::{
-    gate::{Gate, GateError, JobPermit, Operation, Principal, operation::permit, record},
+    gate::{Gate, GateError, JobPermit, Operation, PackagePermit, Principal, operation::permit, record},
     wire::{
         job::{Job, JobKind, JobState, Process, Resources},
         sign::Open,
@@ -67,6 +67,19 @@ impl Gate {
             sight.environment = Some(JobPermit::Update);
         }
         Ok(sight)
+    }
+
+    /// Whether the principal may know of the package: by `read` or `use`. Nothing is written down.
+    pub fn sees_package(&self, principal: &Principal, fqn: &str, client: Option<IpAddr>) -> Result<bool, GateError> {
+        let snapshot = self.policy().current()?;
+        self.authenticator().still_good(principal)?;
+        let mut sees = false;
+        for wanted in [PackagePermit::Read, PackagePermit::Use] {
+            let operation = Operation::package_named(&[wanted], fqn, client);
+            let facts = self.facts(principal, &operation);
+            sees |= self.evaluate(&snapshot, &operation, facts)?.is_allowed();
+        }
+        Ok(sees)
     }
 
     /// The job that was looked up, if the principal may know of it. What is absent and what is invisible get the same

@@ -71,3 +71,23 @@ pub struct AuditPage {
     /// Give it as `cursor` to go on behind the last record looked at.
     pub cursor: u64,
 }
+
+/// Answer of `GET /v1/audit/verify`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditReport {
+    /// Records looked at.
+    pub records: u64,
+    /// Records of each writer, up to a break.
+    pub writers: BTreeMap<String, u64>,
+    /// The first break, if there is one.
+    pub broken: Option<AuditBreak>,
+}
+
+/// A place where the log is not whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditBreak {
+    /// Of the record.
+    pub position: u64,
+    /// For people.
+    pub reason: String,
+}

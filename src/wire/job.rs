@@ -54,6 +54,8 @@ pub struct RunningSpec {
     pub process: Process,
     /// FQNs of packages, lowest layer first.
     pub packages: Vec<String>,
+    /// Their layers as they were then: a package that is imported anew changes nothing that runs.
+    pub layers: Vec<Layer>,
     /// Limits.
     pub resources: Resources,
     /// Whether port 222 is open in them.

@@ -6,10 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     api::{fleet::Fleet, registry::Registry},
-    wire::{
-        im::DesiredInstance,
-        job::{InstanceRecord, Layer, RunningSpec},
-    },
+    wire::{im::DesiredInstance, job::InstanceRecord},
 };
 
 impl Fleet {
@@ -39,17 +36,11 @@ fn desired_instance(registry: &Registry, record: &InstanceRecord, console_lease:
         job: job.uuid,
         epoch: record.epoch,
         process: running.process.clone(),
-        layers: layers(registry, running),
+        layers: running.layers.clone(),
         resources: running.resources,
         ssh: running.ssh,
         restart: job.restart,
         lease_ms: job.console.as_ref().map(|_| u64::try_from(console_lease.as_millis()).unwrap_or(u64::MAX)),
         fqn: job.fqn,
     })
-}
-
-/// A package that is gone leaves no layers: what runs goes on, what would have to be made says what it lacks.
-fn layers(registry: &Registry, running: &RunningSpec) -> Vec<Layer> {
-    let packages: Option<Vec<_>> = running.packages.iter().map(|fqn| registry.package(fqn)).collect();
-    packages.unwrap_or_default().into_iter().flat_map(|package| package.layers).collect()
 }

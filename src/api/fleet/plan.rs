@@ -150,8 +150,13 @@ mod tests {
             user: "root".to_owned(),
             working_directory: "/".to_owned(),
         };
-        let running =
-            RunningSpec { process: process.clone(), packages: vec![], resources: Resources::default(), ssh: false };
+        let running = RunningSpec {
+            process: process.clone(),
+            packages: vec![],
+            layers: vec![],
+            resources: Resources::default(),
+            ssh: false,
+        };
         Job {
             uuid: Uuid::from_u128(1),
             fqn: "job::/sandbox/tom::web".to_owned(),

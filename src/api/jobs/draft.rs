@@ -88,7 +88,13 @@ pub(crate) fn running_spec(job: &Job, packages: &[Package]) -> Result<RunningSpe
     let images = packages.iter().flat_map(|it| &it.environment);
     let environment = images.chain(&job.process.environment).map(|(name, value)| (name.clone(), value.clone()));
     let process = Process { command, environment: environment.collect(), ..job.process.clone() };
-    Ok(RunningSpec { process, packages: job.packages.clone(), resources: job.resources, ssh: job.ssh_wanted() })
+    Ok(RunningSpec {
+        process,
+        packages: job.packages.clone(),
+        layers: packages.iter().flat_map(|it| it.layers.clone()).collect(),
+        resources: job.resources,
+        ssh: job.ssh_wanted(),
+    })
 }
 
 /// A full name of this type with a local name: what jobs and packages have.

@@ -33,6 +33,7 @@ pub(crate) fn job_view(fleet: &Fleet, mut job: Job, sight: JobSight) -> JobView 
             running.process.clone_from(&job.process);
             running.process.environment.clear();
             running.packages.clear();
+            running.layers.clear();
         }
     }
     if sight.environment.is_none() {

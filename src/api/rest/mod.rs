@@ -1,11 +1,13 @@
 //! The REST API: every path, who answers it, and what is said where nobody does.
 
+mod audit;
 mod body;
 mod console;
 mod info;
 mod instances;
 mod internal;
 mod jobs;
+mod packages;
 mod policy;
 mod request_id;
 
@@ -58,6 +60,9 @@ fn client_routes() -> Router<Arc<Api>> {
         .route("/jobs/{uuid}/instances/{instance}", delete(instances::remove))
         .route("/jobs/{uuid}/logs", get(instances::logs))
         .route("/jobs/{uuid}/console", post(console::open))
+        .route("/packages", get(packages::list).post(packages::import).delete(packages::remove))
+        .route("/audit", get(audit::read))
+        .route("/audit/verify", get(audit::verify))
         .route("/policy", get(policy::list).put(policy::put))
         .route("/policy/{document}", get(policy::show).delete(policy::remove))
         .layer(middleware::from_fn(routers_only))
