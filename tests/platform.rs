@@ -5,7 +5,13 @@
 
 #[path = "platform/audit.rs"]
 mod audit;
+#[path = "platform/authority.rs"]
+mod authority;
 #[path = "platform/config.rs"]
 mod config;
+#[path = "platform/embedded.rs"]
+mod embedded;
+#[path = "platform/link.rs"]
+mod link;
 #[path = "platform/store.rs"]
 mod store;

@@ -71,7 +71,7 @@ async fn a_chain_goes_on_after_a_restart() {
 
 #[tokio::test]
 async fn every_change_of_the_log_is_found_at_its_place() {
-    type Change = fn(&mut Vec<u8>);
+    type Change = Box<dyn Fn(&mut Vec<u8>)>;
     let replaced = |from: &'static str, to: &'static str| {
         move |record: &mut Vec<u8>| {
             let text = String::from_utf8(record.clone()).unwrap();
@@ -79,7 +79,7 @@ async fn every_change_of_the_log_is_found_at_its_place() {
             *record = text.replacen(from, to, 1).into_bytes();
         }
     };
-    let changes: Vec<Box<dyn Fn(&mut Vec<u8>)>> = vec![
+    let changes: Vec<Change> = vec![
         Box::new(replaced("mary", "tom ")),
         Box::new(replaced("\"allowed\":false", "\"allowed\":true")),
         Box::new(replaced("job::/::c", "job::/::d")),
@@ -88,8 +88,8 @@ async fn every_change_of_the_log_is_found_at_its_place() {
         Box::new(replaced("\"payload\":", "\"extra\":1,\"payload\":")),
         Box::new(replaced("\"previous\":\"", "\"previous\":\"0")),
         Box::new(replaced("\"hash\":\"", "\"hash\":\"0")),
-        Box::new((|record| record.clear()) as Change),
-        Box::new((|record| record.truncate(record.len() - 1)) as Change),
+        Box::new(Vec::clear),
+        Box::new(|record| record.truncate(record.len() - 1)),
     ];
     for (number, change) in changes.iter().enumerate() {
         let fake = Fake::new(1);
