@@ -9,6 +9,8 @@ mod jobs;
 mod records;
 pub mod registry;
 mod rest;
+pub mod sessions;
+pub mod tunnel;
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,6 +25,7 @@ use crate::{
         fleet::Fleet,
         records::{Stored, job_key, load, package_key},
         registry::Registry,
+        tunnel::{ApiDirectory, Parts, SshDialer, Tunnel},
     },
     audit::Audit,
     config::Config,
@@ -64,6 +67,8 @@ pub struct Api {
     pub fleet: Fleet,
     /// Consoles held here.
     pub consoles: Consoles,
+    /// Sessions into instances.
+    pub tunnel: Arc<Tunnel>,
     /// Cancelled when [`Api::run`] is told to stop.
     pub stop: CancellationToken,
 }
@@ -79,6 +84,16 @@ impl Api {
     ) -> Arc<Self> {
         let registry = Registry::new();
         let fleet = Fleet::new(registry.clone(), console_lease(&config));
+        let consoles = Consoles::default();
+        let tunnel = Tunnel::new(Parts {
+            id: config.api.id.clone(),
+            gate: Arc::clone(&gate),
+            directory: Arc::new(ApiDirectory::new(Arc::clone(&store), registry.clone(), fleet.clone())),
+            signer: Arc::new(auth.clone()),
+            dialer: Arc::new(SshDialer),
+            consoles: consoles.clone(),
+            probe: None,
+        });
         Arc::new(Self {
             id: config.api.id.clone(),
             cluster: config.cluster.clone(),
@@ -90,12 +105,13 @@ impl Api {
             auth,
             registry,
             fleet,
-            consoles: Consoles::default(),
+            consoles,
+            tunnel,
             stop: CancellationToken::new(),
         })
     }
 
-    /// Everything that goes on beside requests, until `stop`: the mirror, scheduling, consoles.
+    /// Everything that goes on beside requests, until `stop`: the mirror, scheduling, consoles, live sessions.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let stopped = async {
             stop.cancelled().await;
@@ -107,6 +123,7 @@ impl Api {
             fleet::schedule::run(self.fleet.clone(), Arc::clone(&self.store), stop.clone()),
             console::keeper::run(Arc::clone(&self), stop.clone()),
             console::sweep::run(Arc::clone(&self), stop.clone()),
+            self.tunnel.run(stop.clone()),
         );
     }
 

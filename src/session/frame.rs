@@ -143,6 +143,9 @@ pub struct Opened {
 /// Why a message is no frame, or a value no message. The session ends with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
+    /// A message of another kind than binary.
+    #[error("a message that is not binary")]
+    NotBinary,
     /// Shorter than the header.
     #[error("a frame of {0} bytes has no header")]
     NoHeader(usize),

@@ -8,6 +8,7 @@ pub mod job;
 pub mod join;
 pub mod policy;
 pub mod printable;
+pub mod session;
 pub mod sign;
 pub mod token;
 pub mod user;

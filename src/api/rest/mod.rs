@@ -27,6 +27,7 @@ use crate::{
     api::{
         Api,
         error::{Failure, coded, not_found},
+        tunnel,
     },
     link::{Peer, Role},
 };
@@ -42,9 +43,9 @@ impl Api {
             .nest("/internal/im", internal::routes())
             .fallback(nothing_there)
             .method_not_allowed_fallback(not_that_method)
-            .layer(DefaultBodyLimit::disable())
-            .layer(middleware::from_fn(request_id::assign));
-        routes.with_state(Arc::clone(self))
+            .layer(DefaultBodyLimit::disable());
+        let tunnel = tunnel::routes(Arc::clone(&self.tunnel));
+        routes.with_state(Arc::clone(self)).merge(tunnel).layer(middleware::from_fn(request_id::assign))
     }
 }
 

@@ -82,6 +82,15 @@ impl Clock {
         }
     }
 
+    /// Policy has changed its mind; what was warned of before is warned of again.
+    pub(crate) fn limit(&mut self, limits: Limits) {
+        if self.limits != limits {
+            self.limits = limits;
+            self.idle_warned = false;
+            self.total_warned = false;
+        }
+    }
+
     /// Something came from the client.
     pub(crate) fn heard(&mut self, now_ms: u64) {
         self.heard_ms = now_ms;

@@ -54,6 +54,8 @@ pub enum Event {
     Lost(String),
     /// The grant is gone: `missing claim "permit ssh" since revision 7`.
     Revoked(String),
+    /// Policy has set other bounds.
+    Limits(Limits),
     /// The server stops: no new requests, and the end at the given time.
     Drain {
         /// For people.

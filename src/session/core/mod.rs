@@ -75,6 +75,7 @@ impl Core {
             Event::Gone => self.leave(),
             Event::Lost(why) => self.lose(&why),
             Event::Revoked(why) => self.revoke(now_ms, &why),
+            Event::Limits(limits) => self.clock.limit(limits),
             Event::Drain { message, deadline_ms } => {
                 self.clock.drain_at(deadline_ms);
                 self.notices.push_back(message.clone());
@@ -242,6 +243,7 @@ impl Core {
             | Event::Gone
             | Event::Lost(_)
             | Event::Revoked(_)
+            | Event::Limits(_)
             | Event::Drain { .. }
             | Event::Tick => return,
         };
@@ -270,6 +272,7 @@ impl Core {
             | Event::Gone
             | Event::Lost(_)
             | Event::Revoked(_)
+            | Event::Limits(_)
             | Event::Drain { .. }
             | Event::Tick => (),
         }
