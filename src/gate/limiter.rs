@@ -1,80 +1,118 @@
-//! How often refusals are written down, so that nobody fills the disk by being refused.
+//! How often something may happen: refusals that are written down, logins that fail.
 
 use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
 };
 
-/// Refusals of one principal that are written at once, and afterwards one a second.
-const BURST: f64 = 60.0;
+/// Refusals of one principal that are written at once, and how many a second afterwards.
+const REFUSALS: Rate = Rate { burst: 60.0, per_second: 1.0 };
 
-/// Refusals of all together at once, and afterwards ten a second.
-const BURST_OF_ALL: f64 = 600.0;
-const REFILL_OF_ALL_PER_SECOND: f64 = 10.0;
+/// The same of all together.
+const REFUSALS_OF_ALL: Rate = Rate { burst: 600.0, per_second: 10.0 };
 
-/// Principals that are told apart; with more, those longest unseen share the bucket of all.
-const PRINCIPALS_MAX: usize = 4_096;
+/// Failed logins under one name from one address.
+const FAILURES: Rate = Rate { burst: 10.0, per_second: 0.1 };
 
-/// Token buckets by principal, and one for all.
-#[derive(Debug)]
-pub(in crate::gate) struct Limiter {
-    state: Mutex<State>,
-}
+/// Names that are told apart; with more, the one longest unseen is forgotten.
+const NAMES_MAX: usize = 4_096;
 
-#[derive(Debug)]
-struct State {
-    all: Bucket,
-    principals: BTreeMap<String, Bucket>,
-    suppressed: u64,
+#[derive(Debug, Clone, Copy)]
+struct Rate {
+    burst: f64,
+    per_second: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Bucket {
+    rate: Rate,
     tokens: f64,
     seen_ms: i64,
 }
 
 impl Bucket {
-    fn refill(&mut self, now_ms: i64, per_second: f64, burst: f64) {
+    fn full(rate: Rate, now_ms: i64) -> Self {
+        Self { rate, tokens: rate.burst, seen_ms: now_ms }
+    }
+
+    fn refill(&mut self, now_ms: i64) {
         // A clock that jumps back adds nothing. An hour's worth is more than any bucket holds.
         let elapsed = i32::try_from(now_ms.saturating_sub(self.seen_ms).clamp(0, 3_600_000)).unwrap_or(0);
-        self.tokens = (self.tokens + f64::from(elapsed) / 1_000.0 * per_second).min(burst);
+        self.tokens = (self.tokens + f64::from(elapsed) / 1_000.0 * self.rate.per_second).min(self.rate.burst);
         self.seen_ms = now_ms;
     }
 }
 
+#[derive(Debug, Default)]
+struct Buckets(BTreeMap<String, Bucket>);
+
+impl Buckets {
+    /// The name's bucket as it is now; a full one if the name is new.
+    fn of(&mut self, name: &str, rate: Rate, now_ms: i64) -> &mut Bucket {
+        if NAMES_MAX <= self.0.len() && !self.0.contains_key(name) {
+            let oldest = self.0.iter().min_by_key(|(_, bucket)| bucket.seen_ms).map(|(name, _)| name.clone());
+            oldest.and_then(|it| self.0.remove(&it));
+        }
+        let bucket = self.0.entry(name.to_owned()).or_insert_with(|| Bucket::full(rate, now_ms));
+        bucket.refill(now_ms);
+        bucket
+    }
+}
+
+/// How often refusals are written down, so that nobody fills the disk by being refused.
+#[derive(Debug)]
+pub(in crate::gate) struct Limiter(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    all: Bucket,
+    principals: Buckets,
+    suppressed: u64,
+}
+
 impl Limiter {
     pub(in crate::gate) fn new() -> Self {
-        let all = Bucket { tokens: BURST_OF_ALL, seen_ms: 0 };
-        Self { state: Mutex::new(State { all, principals: BTreeMap::new(), suppressed: 0 }) }
+        let all = Bucket::full(REFUSALS_OF_ALL, 0);
+        Self(Mutex::new(State { all, principals: Buckets::default(), suppressed: 0 }))
     }
 
     /// Whether this refusal is to be written down; then with the number of those that were not since the last.
     pub(in crate::gate) fn admit(&self, principal: &str, now_ms: i64) -> Option<u64> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.all.refill(now_ms, REFILL_OF_ALL_PER_SECOND, BURST_OF_ALL);
-        if PRINCIPALS_MAX <= state.principals.len() && !state.principals.contains_key(principal) {
-            forget_the_longest_unseen(&mut state.principals);
-        }
-        let full = Bucket { tokens: BURST, seen_ms: now_ms };
-        let own = state.principals.entry(principal.to_owned()).or_insert(full);
-        own.refill(now_ms, 1.0, BURST);
-        if own.tokens < 1.0 || state.all.tokens < 1.0 {
-            state.suppressed = state.suppressed.saturating_add(1);
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let State { all, principals, suppressed } = &mut *state;
+        all.refill(now_ms);
+        let own = principals.of(principal, REFUSALS, now_ms);
+        if own.tokens < 1.0 || all.tokens < 1.0 {
+            *suppressed = suppressed.saturating_add(1);
             return None;
         }
-        if let Some(own) = state.principals.get_mut(principal) {
-            own.tokens -= 1.0;
-        }
-        state.all.tokens -= 1.0;
-        Some(std::mem::take(&mut state.suppressed))
+        own.tokens -= 1.0;
+        all.tokens -= 1.0;
+        Some(std::mem::take(suppressed))
     }
 }
 
-fn forget_the_longest_unseen(principals: &mut BTreeMap<String, Bucket>) {
-    let oldest = principals.iter().min_by_key(|(_, bucket)| bucket.seen_ms).map(|(name, _)| name.clone());
-    if let Some(name) = oldest {
-        principals.remove(&name);
+/// Slows down who guesses passwords: some failures at once, then few. Other sources of the same name are not locked out.
+#[derive(Debug, Default)]
+pub struct FailureLimiter(Mutex<Buckets>);
+
+impl FailureLimiter {
+    /// With nobody slowed down.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether a source may try at all.
+    pub fn may_try(&self, source: &str, now_ms: i64) -> bool {
+        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        1.0 <= buckets.of(source, FAILURES, now_ms).tokens
+    }
+
+    /// It tried and failed.
+    pub fn failed(&self, source: &str, now_ms: i64) {
+        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let bucket = buckets.of(source, FAILURES, now_ms);
+        bucket.tokens = (bucket.tokens - 1.0).max(0.0);
     }
 }
 
@@ -96,7 +134,7 @@ mod tests {
         let limiter = Limiter::new();
         let written = (0..10_000).filter(|it| limiter.admit(&it.to_string(), 0).is_some()).count();
         assert_eq!(written, 600);
-        assert!(limiter.state.lock().unwrap().principals.len() <= PRINCIPALS_MAX);
+        assert!(limiter.0.lock().unwrap().principals.0.len() <= NAMES_MAX);
     }
 
     #[test]
@@ -106,5 +144,19 @@ mod tests {
             let _ = limiter.admit("mallory", 0);
         }
         assert!(limiter.admit("tom", 0).is_some());
+    }
+
+    #[test]
+    fn who_fails_often_waits_and_only_that_source() {
+        let limiter = FailureLimiter::new();
+        for _ in 0..10 {
+            assert!(limiter.may_try("192.0.2.1 tom", 0));
+            limiter.failed("192.0.2.1 tom", 0);
+        }
+        assert!(!limiter.may_try("192.0.2.1 tom", 0));
+        assert!(limiter.may_try("192.0.2.2 tom", 0), "tom himself can still log in");
+        assert!(limiter.may_try("192.0.2.1 tom", 10_000), "one more after ten seconds");
+        limiter.failed("192.0.2.1 tom", 10_000);
+        assert!(!limiter.may_try("192.0.2.1 tom", 5_000), "a clock that jumps back gives nothing");
     }
 }

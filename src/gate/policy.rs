@@ -124,7 +124,7 @@ pub fn head_bytes(head: &PolicyHead) -> Vec<u8> {
 }
 
 /// Key of the head.
-pub(crate) fn head_key() -> Key {
+pub fn head_key() -> Key {
     Key::new(["policy", "head"])
 }
 

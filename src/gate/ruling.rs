@@ -141,6 +141,18 @@ impl Gate {
         Ok(ruling)
     }
 
+    /// What would be decided by one set. Nothing is written down: it is no answer to give anyone, but one step of a
+    /// larger decision that is recorded as a whole.
+    pub fn foresee(
+        &self,
+        snapshot: &Snapshot,
+        principal: &Principal,
+        operation: &Operation,
+    ) -> Result<Decision, GateError> {
+        self.authenticator.still_good(principal)?;
+        self.evaluate(snapshot, operation, self.facts(principal, operation))
+    }
+
     /// Evaluates without writing anything down: for visibility and for what the caller records itself.
     pub(in crate::gate) fn evaluate(
         &self,

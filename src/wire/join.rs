@@ -132,7 +132,7 @@ pub struct JoinRecord {
 /// A joined component, under `component/<role>/<id>`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ComponentRecord {
-    /// Hex SHA-256 of its public key (SubjectPublicKeyInfo, DER). Only that key can renew.
+    /// Hex SHA-256 of its public key (`SubjectPublicKeyInfo`, DER). Only that key can renew.
     pub key: String,
     /// Unix second at which it joined.
     pub joined: i64,

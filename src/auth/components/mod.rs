@@ -1,0 +1,8 @@
+//! Component identities: the authority that certifies them, one-time join tokens, and renewal.
+
+mod authority;
+mod join;
+
+pub use self::authority::ComponentAuthority;
+pub(in crate::auth) use self::authority::{CERTIFICATE_SECONDS, SigningRequest};
+pub use self::join::Components;
