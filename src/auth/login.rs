@@ -5,6 +5,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use uuid::Uuid;
 
 use crate::{
+    audit::Event,
     auth::{
         AuthError,
         keyring::Keyring,
@@ -97,7 +98,7 @@ impl Logins {
             return Err(AuthError::Login("the token would be larger than a token may be".to_owned()));
         }
         self.own_name(&login.name, attempt.subject).await?;
-        let mut item = self.item("token.issued", &login.name, attempt, Some(ruling));
+        let mut item = self.item(Event::TokenIssued, &login.name, attempt, Some(ruling));
         item.payload.insert("sid".to_owned(), claims.sid.clone());
         item.payload.insert("jti".to_owned(), claims.jti.clone());
         item.payload.insert("expires".to_owned(), claims.exp.to_string());
@@ -147,7 +148,7 @@ impl Logins {
 
     /// Writes a refusal down, or only counts it, and is the answer.
     async fn refused(&self, attempt: &Attempt<'_>, reason: &str, ruling: Option<&LoginRuling>) -> AuthError {
-        let mut item = self.item("token.refused", &shortened(attempt.subject), attempt, ruling);
+        let mut item = self.item(Event::TokenRefused, &shortened(attempt.subject), attempt, ruling);
         item.payload.insert("reason".to_owned(), reason.to_owned());
         match self.gate.record_refusal(item).await {
             Ok(()) => AuthError::Login(reason.to_owned()),
@@ -157,12 +158,12 @@ impl Logins {
 
     fn item(
         &self,
-        event: &str,
+        event: Event,
         name: &str,
         attempt: &Attempt<'_>,
         ruling: Option<&LoginRuling>,
     ) -> wire::audit::AuditItem {
-        let mut item = record::item(event, LOGIN_TARGET, name, self.gate.clock().unix_ms());
+        let mut item = record::item(event.as_str(), LOGIN_TARGET, name, self.gate.clock().unix_ms());
         item.decision = ruling.map(|it| it.decision.clone());
         item.payload.insert("subject".to_owned(), format!("{LOCAL}:{}", shortened(attempt.subject)));
         if let Some(client) = attempt.client {

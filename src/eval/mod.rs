@@ -70,6 +70,13 @@ pub fn decide(set: &PolicySet, request: &Request) -> Decision {
     }
 }
 
+/// Whether some rule could grant what is wanted if the context types in `open` had values that suit it: each comparison
+/// of one of them counts as true (reference section 7, the opening of a raw tunnel). Restricting claims do not count.
+pub fn could(set: &PolicySet, request: &Request, open: &[&str]) -> bool {
+    let run = Run::leaving_open(set, request, open);
+    want::met(&run).iter().all(|(_, met)| met.is_some())
+}
+
 /// What speaks against a token, where one is to be issued: it needs exactly one name, and none that belongs to a
 /// resource, unless that is the job that the token is for.
 fn token_name(run: &Run<'_>) -> Option<Refusal> {

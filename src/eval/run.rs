@@ -86,6 +86,11 @@ pub(crate) struct Special<'a> {
 impl<'a> Run<'a> {
     /// Evaluates to the end.
     pub(crate) fn new(set: &'a PolicySet, request: &'a Request) -> Self {
+        Self::leaving_open(set, request, &[])
+    }
+
+    /// Evaluates to the end, with every comparison of a context type in `open` true.
+    pub(crate) fn leaving_open(set: &'a PolicySet, request: &'a Request, open: &[&str]) -> Self {
         let mut run = Self {
             set,
             request,
@@ -97,7 +102,7 @@ impl<'a> Run<'a> {
             waiting_for_value: HashMap::new(),
             waiting_for_type: HashMap::new(),
         };
-        let mut ready = run.start();
+        let mut ready = run.start(open);
         let mut round = 0_usize;
         // INVARIANT (progress): each round but the last asserts a claim that was not there before.
         while !ready.is_empty() {
@@ -110,7 +115,8 @@ impl<'a> Run<'a> {
     }
 
     /// Nodes that are true before any claim is; all comparisons on claims wait from here on.
-    fn start(&mut self) -> Vec<NodeId> {
+    fn start(&mut self, open: &[&str]) -> Vec<NodeId> {
+        let open: Vec<Slot> = open.iter().filter_map(|it| self.set.slots.find("", it)).collect();
         let mut ready = Vec::new();
         for (policy, matched) in self.policies.iter().enumerate() {
             for (node, it) in matched.policy.nodes.iter().enumerate() {
@@ -120,7 +126,7 @@ impl<'a> Run<'a> {
                     Gate::All(_) | Gate::Any(_) => (),
                     Gate::Compare(comparison) if is_fact(self.set, comparison.slot) => {
                         let values = self.facts.get(comparison.slot.0).map(Vec::as_slice).unwrap_or_default();
-                        if comparison.holds(values, &matched.bound) {
+                        if open.contains(&comparison.slot) || comparison.holds(values, &matched.bound) {
                             ready.push(id);
                         }
                     }

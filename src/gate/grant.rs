@@ -166,6 +166,11 @@ struct Allowed {
 
 impl Allowed {
     fn of(ruling: Ruling) -> Result<Self, GateError> {
+        let refusal = ruling.refusal();
+        if let Some(refusal) = refusal.filter(|it| !it.missing.is_empty()) {
+            return Err(refusal.into());
+        }
+        // What is asserted but restricted beyond what we can enforce is told as that, whoever found it first.
         let restrictions = ruling.restrictions()?;
         let ruling = ruling.require()?;
         let (decision, revision, valid_until) = (ruling.id(), ruling.revision(), ruling.valid_until());

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{
+    audit::{self, Event},
     eval::Decision,
     gate::Ruling,
     wire::audit::{AuditDecision, AuditItem},
@@ -16,11 +17,10 @@ const PAYLOAD_BYTES_MAX: usize = 4 * 1024;
 
 /// RFC 3339, UTC, milliseconds.
 pub fn timestamp(unix_ms: i64) -> String {
-    let time = Timestamp::from_millisecond(unix_ms).unwrap_or(Timestamp::MAX);
-    format!("{time:.3}")
+    audit::timestamp(Timestamp::from_millisecond(unix_ms).unwrap_or(Timestamp::MAX))
 }
 
-/// An item of an event with nothing beside it.
+/// An item of an event (`audit::Event::as_str`) at a moment of the gate's clock.
 pub fn item(event_type: &str, fqn: &str, principal_name: &str, unix_ms: i64) -> AuditItem {
     AuditItem {
         uuid: Uuid::now_v7().to_string(),
@@ -49,8 +49,8 @@ pub fn decision(decision: &Decision, wanted: &[crate::eval::Claim], revision: u6
 
 pub(in crate::gate) fn of_ruling(ruling: &Ruling, unix_ms: i64) -> AuditItem {
     let operation = ruling.operation();
-    let event = if ruling.is_allowed() { "policy.access.allowed" } else { "policy.access.denied" };
-    let mut item = item(event, &operation.target, ruling.principal().name(), unix_ms);
+    let event = if ruling.is_allowed() { Event::AccessAllowed } else { Event::AccessDenied };
+    let mut item = item(event.as_str(), &operation.target, ruling.principal().name(), unix_ms);
     item.uuid = ruling.id().to_string();
     item.session.clone_from(&operation.session);
     item.decision = Some(decision(ruling.decision(), &operation.want, ruling.revision()));

@@ -76,12 +76,21 @@ fn is_quota(claim: &str) -> bool {
 /// Each named type must be among the facts, whoever granted; of what this version cannot supply none ever is.
 fn require(claim: &str, values: &[String], facts: &[Fact]) -> Result<(), GateError> {
     for value in values {
-        let present = facts.iter().any(|fact| fact.claim_type == *value || fact.issuer == *value);
-        if !present {
+        if !facts.iter().any(|fact| is_named(fact, value)) {
             return Err(unenforceable(claim, std::slice::from_ref(value)));
         }
     }
     Ok(())
+}
+
+/// `issuer->type` names what an issuer says, `approval` any approval, everything else context: what a token says under
+/// the name of a context type does not count.
+fn is_named(fact: &Fact, name: &str) -> bool {
+    match name.split_once("->") {
+        Some((issuer, claim_type)) => !issuer.is_empty() && fact.issuer == issuer && fact.claim_type == claim_type,
+        None if name == "approval" => fact.issuer == "approval",
+        None => fact.issuer.is_empty() && fact.claim_type == name,
+    }
 }
 
 fn least(claim: &str, values: &[String]) -> Result<Duration, GateError> {

@@ -160,9 +160,13 @@ impl Gate {
         operation: &Operation,
         facts: Vec<eval::Fact>,
     ) -> Result<Decision, GateError> {
+        Ok(eval::decide(&snapshot.set, &self.asked(operation, facts)?))
+    }
+
+    /// The question that an operation comes to at this moment.
+    pub(in crate::gate) fn asked(&self, operation: &Operation, facts: Vec<eval::Fact>) -> Result<Request, GateError> {
         let now = clock::now(self.clock.as_ref(), &self.zone);
-        let request = Request::new(&operation.target, facts, operation.want.clone(), Some(now))?;
-        Ok(eval::decide(&snapshot.set, &request))
+        Ok(Request::new(&operation.target, facts, operation.want.clone(), Some(now))?)
     }
 
     pub(in crate::gate) fn facts(&self, principal: &Principal, operation: &Operation) -> Vec<eval::Fact> {

@@ -5,12 +5,17 @@ use std::{collections::BTreeMap, net::IpAddr};
 use uuid::Uuid;
 
 use crate::{
-    gate::{Gate, GateError, JobPermit, Operation, PackagePermit, Principal, operation::permit, record},
+    audit::Event,
+    eval::{self, Fact},
+    gate::{Gate, GateError, JobPermit, Operation, PackagePermit, Principal, Snapshot, operation::permit, record},
     wire::{
         job::{Job, JobKind, JobState, Process, Resources},
         sign::Open,
     },
 };
+
+/// What only a request within a session has: conditions on it are left open, for one that suits them may follow.
+const OPEN: [&str; 4] = ["command", "subsystem", "forward.host", "forward.port"];
 
 /// Any of these is enough to see a job's uuid, name, state, SSH switch and instances.
 const SEEING: [&str; 6] = ["read", "ssh", "shell", "exec", "sftp", "forward"];
@@ -77,9 +82,14 @@ impl Gate {
         for wanted in [PackagePermit::Read, PackagePermit::Use] {
             let operation = Operation::package_named(&[wanted], fqn, client);
             let facts = self.facts(principal, &operation);
-            sees |= self.evaluate(&snapshot, &operation, facts)?.is_allowed();
+            sees |= self.possible(&snapshot, &operation, facts)?;
         }
         Ok(sees)
+    }
+
+    fn possible(&self, snapshot: &Snapshot, operation: &Operation, facts: Vec<Fact>) -> Result<bool, GateError> {
+        let request = self.asked(operation, facts)?;
+        Ok(eval::could(&snapshot.set, &request, &OPEN))
     }
 
     /// The job that was looked up, if the principal may know of it. What is absent and what is invisible get the same
@@ -111,7 +121,7 @@ impl Gate {
         if exists && sight.exists {
             return Ok((job, sight));
         }
-        let mut item = record::item("policy.access.denied", asked, principal.name(), self.clock().unix_ms());
+        let mut item = record::item(Event::AccessDenied.as_str(), asked, principal.name(), self.clock().unix_ms());
         item.payload.insert("refused".to_owned(), "not found".to_owned());
         self.record_refusal(item).await?;
         Err(GateError::NotFound(asked.to_owned()))

@@ -2,7 +2,7 @@
 
 use std::{fmt, pin::Pin};
 
-use crate::wire::audit::AuditItem;
+use crate::{audit::Audit, wire::audit::AuditItem};
 
 /// A future that says whether the record is durable.
 pub type Recorded<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
@@ -11,4 +11,10 @@ pub type Recorded<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send +
 pub trait Witness: Send + Sync + fmt::Debug + 'static {
     /// Writes one item down.
     fn record(&self, item: AuditItem) -> Recorded<'_>;
+}
+
+impl Witness for Audit {
+    fn record(&self, item: AuditItem) -> Recorded<'_> {
+        Box::pin(async move { Self::record(self, item).await.map_err(|error| error.to_string()) })
+    }
 }

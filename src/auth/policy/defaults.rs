@@ -1,6 +1,7 @@
 //! The documents of a first start, and the way back to them when everyone has locked themselves out.
 
 use crate::{
+    audit::Event,
     auth::{
         AuthError,
         keyring::Keyring,
@@ -45,7 +46,7 @@ pub async fn reset(
         Ok(None) => 1,
         Err(_) => present.as_ref().map_or(1, |it| it.revision.0.saturating_add(1)),
     };
-    let mut item = record::item("policy.changed", "policy::/", "operator", clock.unix_ms());
+    let mut item = record::item(Event::PolicyChanged.as_str(), "policy::/", "operator", clock.unix_ms());
     item.payload.insert("reset".to_owned(), format!("first admin is `{first_admin}`"));
     item.payload.insert("revision".to_owned(), next.to_string());
     witness.record(item).await.map_err(|_| AuthError::Gate(crate::gate::GateError::Unrecorded))?;

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 use tokio::{sync::Mutex, task, time};
 
 use crate::{
+    audit::Event,
     auth::{
         AuthError,
         keyring::Keyring,
@@ -182,7 +183,8 @@ impl PolicyWriter {
         client: Option<IpAddr>,
     ) -> Result<PolicyHead, AuthError> {
         let revision = present.head.revision.saturating_add(1);
-        let mut item = record::item("policy.changed", "policy::/", principal.name(), self.gate.clock().unix_ms());
+        let mut item =
+            record::item(Event::PolicyChanged.as_str(), "policy::/", principal.name(), self.gate.clock().unix_ms());
         item.payload.insert("revision".to_owned(), revision.to_string());
         item.payload.insert("documents".to_owned(), names.cloned().collect::<Vec<_>>().join(", "));
         item.payload.insert("sid".to_owned(), principal.sid().to_owned());
@@ -212,7 +214,7 @@ impl PolicyWriter {
 
     async fn refused(&self, principal: &Principal, refusal: Refusal) -> AuthError {
         let mut item =
-            record::item("policy.access.denied", &refusal.target, principal.name(), self.gate.clock().unix_ms());
+            record::item(Event::AccessDenied.as_str(), &refusal.target, principal.name(), self.gate.clock().unix_ms());
         item.payload.insert("refused".to_owned(), refusal.to_string());
         match self.gate.record_refusal(item).await {
             Ok(()) => GateError::Refused(refusal).into(),
