@@ -62,3 +62,13 @@ impl<T, E: Into<io::Error>> Context<T> for Result<T, E> {
         self.map_err(|source| ImError::Io { what: what(), source: source.into() })
     }
 }
+
+/// Untrusted text for a message: control and direction characters escaped, cut to `characters`.
+pub(crate) fn printable(text: &str, characters: usize) -> String {
+    let risky = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    let escape = |c: char| if risky(c) { c.escape_unicode().to_string() } else { c.to_string() };
+    text.trim().chars().take(characters).map(escape).collect()
+}

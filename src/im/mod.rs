@@ -4,8 +4,13 @@
 //! lives under a process of its own, the [`shim`], which outlives the manager. [`runtime`] speaks to the OCI runtime,
 //! `cgroup` to the kernel's limits, `layers` keeps unpacked root file systems, `network` the packet filter.
 
+pub mod cgroup;
 pub mod error;
+pub mod layers;
 pub mod manager;
+pub mod network;
+pub mod process;
+pub mod runtime;
 pub mod settings;
 pub mod shim;
 pub mod uplink;

@@ -1,0 +1,1 @@
+//! Whether a runtime works here.
