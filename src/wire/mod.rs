@@ -9,6 +9,7 @@ pub mod join;
 pub mod policy;
 pub mod printable;
 pub mod session;
+pub mod shim;
 pub mod sign;
 pub mod token;
 pub mod user;
