@@ -10,6 +10,7 @@ pub mod layers;
 pub mod manager;
 pub mod network;
 pub mod process;
+pub mod remove;
 pub mod runtime;
 pub mod settings;
 pub mod shim;

@@ -111,3 +111,19 @@ pub struct ShimStatus {
     /// What is wrong, for people.
     pub message: Option<String>,
 }
+
+impl ShimStatus {
+    /// The last status of an instance that did not end by itself.
+    pub fn ended(epoch: u64, message: &str) -> Self {
+        Self {
+            state: InstanceState::Removed,
+            epoch,
+            host_key: None,
+            has_shell: false,
+            process: None,
+            exit: None,
+            flapping: false,
+            message: Some(message.to_owned()),
+        }
+    }
+}

@@ -29,10 +29,7 @@ use crate::{
             supervisor::Supervisor,
         },
     },
-    wire::{
-        job::InstanceState,
-        shim::{SHIM_PROTOCOL, ShimSpecification, ShimStatus},
-    },
+    wire::shim::{SHIM_PROTOCOL, ShimSpecification, ShimStatus},
 };
 
 pub mod agent;
@@ -117,16 +114,7 @@ fn announce() -> Result<(), ImError> {
 
 /// Leaves a last word where the manager looks for it.
 fn report(files: &Files, error: &ImError) {
-    let status = ShimStatus {
-        state: InstanceState::Removed,
-        epoch: 0,
-        host_key: None,
-        has_shell: false,
-        process: None,
-        exit: None,
-        flapping: false,
-        message: Some(error.to_string()),
-    };
+    let status = ShimStatus::ended(0, &error.to_string());
     if read_json::<ShimStatus>(&files.ended()).is_ok_and(|it| it.is_none()) {
         drop(write_json(&files.ended(), &status));
     }
