@@ -36,6 +36,7 @@ pub mod agent;
 pub mod files;
 pub mod flapping;
 pub mod log;
+pub mod port;
 pub mod root;
 pub mod server;
 pub mod supervisor;

@@ -1,20 +1,12 @@
 //! The life of one instance: start, restarts, SSH on and off, its lease, and its end.
 
 use std::{
-    net::{Ipv4Addr, SocketAddrV4},
     os::{fd::OwnedFd, unix::net::UnixListener},
-    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
 
-use rustix::{
-    net::{
-        AddressFamily, Shutdown, SocketFlags, SocketType, bind, listen, shutdown, socket_with,
-        sockopt::set_socket_reuseaddr,
-    },
-    process::Signal,
-};
+use rustix::process::Signal;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{mpsc, watch},
@@ -25,34 +17,31 @@ use tokio::{
 use crate::{
     im::{
         ImError,
-        cgroup::{AGENT, APP, Cgroups, SSH},
+        cgroup::Cgroups,
         error::Context,
-        network::{INSIDE, SSH_PORT, ip, sysctl},
         process::{Process, catches},
-        runtime::{
-            Descriptors, Runc, Runtime,
-            spec::{self, Container, ContainerProcess},
-        },
+        runtime::{Runc, Runtime},
         shim::{
             agent::{self, Agent},
             complain,
             files::{Files, write_json},
             flapping::Failures,
             log::{LOG_BYTES_MAX, Log},
+            port::{self, SshPort},
             root::Root,
-            server, user,
+            server,
         },
     },
     wire::{
-        agent::{AGENT_PROTOCOL, FromAgent, ToAgent},
+        agent::{FromAgent, ToAgent},
         im::DesiredInstance,
         job::InstanceState,
         shim::{ShimSpecification, ShimStatus, ToShim},
     },
 };
 
-/// How long an agent may take until it serves.
-const AGENT_READY_MAX: Duration = Duration::from_secs(20);
+mod container;
+mod ssh;
 
 /// How long the last output of a dead process may take to arrive.
 const OUTPUT_SECONDS_MAX: Duration = Duration::from_secs(2);
@@ -71,8 +60,7 @@ pub struct Supervisor {
     runtime: Arc<dyn Runtime>,
     cgroups: Cgroups,
     image: OwnedFd,
-    /// Bound to port 222 as long as the instance lives, so that the job cannot squat on it; listens while SSH is on.
-    listener: OwnedFd,
+    port: SshPort,
     status: watch::Sender<ShimStatus>,
     /// What may change: `ssh`, epoch; the rest is as at the start.
     instance: DesiredInstance,
@@ -133,7 +121,7 @@ impl Supervisor {
             runtime: Arc::new(Runc::new(specification.runtime.clone(), files.runtime())),
             cgroups: Cgroups::new(&specification.cgroup)?,
             image: agent::image(&specification.agent)?,
-            listener: bind_ssh_port()?,
+            port: SshPort::take()?,
             status: watch::Sender::new(status),
             instance: specification.instance.clone(),
             user_authorities: specification.user_authorities.clone(),
@@ -223,7 +211,7 @@ impl Supervisor {
         if self.attached || self.stopping {
             return;
         }
-        match configure(self.specification.host, self.specification.address).await {
+        match port::configure(self.specification.host, self.specification.address).await {
             Ok(()) => {
                 self.attached = true;
                 self.due.start = Some(Instant::now());
@@ -275,167 +263,6 @@ impl Supervisor {
                 self.failed(None, Some(error.to_string()));
             }
         }
-    }
-
-    async fn start_container(&mut self) -> Result<Process, ImError> {
-        let (arguments, more) = if self.instance.process.command.is_empty() {
-            // The agent's program knows how to idle: it waits for the end and buries orphans.
-            let image = self.image.try_clone().context(|| "duplicate a descriptor".to_owned())?;
-            (vec![agent::IMAGE.to_owned(), "idle".to_owned()], vec![image])
-        } else {
-            (self.instance.process.command.clone(), Vec::new())
-        };
-        let read = |path| self.root.read(path).unwrap_or_default();
-        let user = user::find(&self.instance.process.user, &read("etc/passwd"), &read("etc/group"))?;
-        let network = PathBuf::from(format!("/proc/{}/ns/net", std::process::id()));
-        let (root, sys, etc, cgroup) = (self.root.path(), self.root.sys(), self.root.etc(), self.cgroups.absolute());
-        let config = spec::container(&Container {
-            process: ContainerProcess {
-                arguments,
-                environment: &self.instance.process.environment,
-                working_directory: &self.instance.process.working_directory,
-                uid: user.uid,
-                gid: user.gid,
-                groups: user.groups,
-            },
-            root: &root,
-            sys: &sys,
-            etc: &etc,
-            hostname: &self.hostname,
-            cgroup: &cgroup,
-            network: &network,
-            uid_base: self.specification.uid_base,
-            shared_memory_bytes: (self.instance.resources.memory_bytes / 2).min(64 << 20),
-        })?;
-        write_json(&self.files.bundle().join("config.json"), &config)?;
-        let (stdout, first) = self.output.pipe()?;
-        let (stderr, second) = self.output.pipe()?;
-        self.readers = vec![first, second];
-        let descriptors = Descriptors { stdout, stderr, more };
-        let pid = self.runtime.create(&self.id, &self.files.bundle(), descriptors).await?;
-        let process = Process::open(pid)?.ok_or_else(|| ImError::Unusable("the container ended at once".to_owned()))?;
-        self.limit(&process)?;
-        self.runtime.start(&self.id).await?;
-        Ok(process)
-    }
-
-    /// Moves the first process, which still waits, from the container's cgroup to `app` with the job's limits.
-    fn limit(&self, process: &Process) -> Result<(), ImError> {
-        for folder in ["", APP, SSH, AGENT] {
-            self.cgroups.make(folder)?;
-        }
-        self.cgroups.place(APP, process.pid())?;
-        self.cgroups.delegate("")?;
-        self.cgroups.limit(APP, &self.instance.resources)?;
-        self.cgroups.limit(SSH, &self.specification.reserve)
-    }
-
-    async fn start_agent(&mut self) {
-        self.due.agent = None;
-        let wanted = self.instance.ssh && !self.stopping && self.agent.is_none() && self.container.is_some();
-        if !wanted {
-            return;
-        }
-        let first = ToAgent::Start {
-            protocol: AGENT_PROTOCOL,
-            instance: self.instance.uuid,
-            epoch: self.instance.epoch,
-            user_authorities: self.user_authorities.clone(),
-            user: self.instance.process.user.clone(),
-            environment: self.instance.process.environment.clone(),
-            working_directory: self.instance.process.working_directory.clone(),
-        };
-        let started = match self.cgroups.make(AGENT).and_then(|()| open_ssh_port(&self.listener)) {
-            Ok(()) => {
-                let start = agent::Start {
-                    runtime: &*self.runtime,
-                    id: &self.id,
-                    files: &self.files,
-                    cgroups: &self.cgroups,
-                    image: &self.image,
-                    listener: &self.listener,
-                    log: &self.agent_output,
-                };
-                Agent::start(start, &first).await
-            }
-            Err(error) => Err(error),
-        };
-        match started {
-            Ok(agent) => {
-                self.agent = Some(agent);
-                self.due.agent_ready = Instant::now().checked_add(AGENT_READY_MAX);
-            }
-            Err(error) => self.agent_ended(&error.to_string()).await,
-        }
-    }
-
-    async fn agent_said(&mut self, message: FromAgent, descriptors: &[OwnedFd]) {
-        match message {
-            FromAgent::Ready { host_key } => {
-                self.due.agent_ready = None;
-                self.agent_failures = 0;
-                self.status.send_modify(|it| {
-                    it.host_key = Some(host_key);
-                    it.message = None;
-                });
-            }
-            FromAgent::Enter { request, session } => {
-                let Some((agent, container)) = self.agent.as_ref().zip(self.container.as_ref()) else { return };
-                let error = agent::enter(&self.cgroups, container.pid(), &session, descriptors).err();
-                if let Err(error) = agent.send(&ToAgent::Entered { request, error }) {
-                    self.agent_ended(&error.to_string()).await;
-                }
-            }
-            FromAgent::Leave { session } => {
-                let Ok(folder) = agent::session_folder(&session) else { return };
-                let (cgroups, files) = (self.cgroups.clone(), self.files.clone());
-                tokio::spawn(async move {
-                    let done = async { cgroups.kill(&folder).await.and(cgroups.remove(&folder).await) };
-                    if let Err(error) = done.await {
-                        complain(&files, &format!("session `{session}`: {error}"));
-                    }
-                });
-            }
-        }
-    }
-
-    /// Ends what is left of an agent and its sessions, and tries again a little later.
-    async fn agent_ended(&mut self, why: &str) {
-        complain(&self.files, &format!("agent: {why}"));
-        self.kill_ssh().await;
-        if !self.instance.ssh || self.stopping || self.container.is_none() {
-            return;
-        }
-        self.agent_failures = self.agent_failures.saturating_add(1);
-        let wait = Duration::from_millis(100).saturating_mul(1 << self.agent_failures.min(6));
-        self.due.agent = Instant::now().checked_add(wait);
-        self.status.send_modify(|it| it.message = Some(format!("its SSH server does not run: {why}")));
-    }
-
-    async fn kill_ssh(&mut self) {
-        self.due.agent_ready = None;
-        if let Err(error) = self.cgroups.kill(SSH).await {
-            complain(&self.files, &error.to_string());
-        }
-        if let Some(agent) = self.agent.take() {
-            agent.ended().await;
-            agent.reap();
-        }
-        for session in self.cgroups.children(SSH) {
-            if let Err(error) = self.cgroups.remove(&format!("{SSH}/{session}")).await {
-                complain(&self.files, &error.to_string());
-            }
-        }
-        self.status.send_if_modified(|it| it.host_key.take().is_some());
-    }
-
-    /// SSH off: the port answers no more, and every session ends.
-    async fn close_ssh(&mut self) {
-        self.due.agent = None;
-        // On a listening socket this ends listening, for everyone who has the descriptor; it stays bound.
-        let _not_listening = shutdown(&self.listener, Shutdown::Both);
-        self.kill_ssh().await;
-        self.status.send_if_modified(|it| it.message.take().is_some());
     }
 
     async fn container_ended(&mut self) {
@@ -494,13 +321,6 @@ impl Supervisor {
         self.due.kill = Instant::now().checked_add(grace);
     }
 
-    async fn close_ssh_for_good(&mut self) {
-        let message = self.status.borrow().message.clone();
-        self.instance.ssh = false;
-        self.close_ssh().await;
-        self.status.send_modify(|it| it.message = message);
-    }
-
     async fn kill(&mut self) {
         self.due.kill = None;
         if let Err(error) = self.cgroups.kill("").await {
@@ -509,16 +329,6 @@ impl Supervisor {
         // Its end is an event of its own.
         if let Some(container) = &self.container {
             container.signal(Signal::KILL);
-        }
-    }
-
-    /// Removes everything of the container but its files, so that it can start anew.
-    async fn clean(&mut self) {
-        self.kill_ssh().await;
-        for done in [self.cgroups.kill("").await, self.runtime.delete(&self.id).await, self.cgroups.remove("").await] {
-            if let Err(error) = done {
-                complain(&self.files, &error.to_string());
-            }
         }
     }
 
@@ -561,35 +371,4 @@ async fn agent_event(agent: Option<&Agent>) -> Event {
         () = agent.ended() => Event::AgentEnded,
         said = agent.receive() => Event::AgentSaid(said),
     }
-}
-
-/// Configures our network namespace once the instance's end of the pair is in it.
-async fn configure(host: Ipv4Addr, address: Ipv4Addr) -> Result<(), ImError> {
-    // The agent and the job bind low ports without any capability over this namespace.
-    sysctl("net/ipv4/ip_unprivileged_port_start", "0")?;
-    for name in ["net/ipv6/conf/all/disable_ipv6", "net/ipv6/conf/default/disable_ipv6"] {
-        if std::path::Path::new("/proc/sys").join(name).exists() {
-            sysctl(name, "1")?;
-        }
-    }
-    ip(&format!(
-        "link set lo up\naddr add {address}/31 dev {INSIDE}\nlink set {INSIDE} up\nroute add default via {host}\n"
-    ))
-    .await
-}
-
-/// Takes port 222 of the instance without serving it. Nobody else can bind it until this is closed.
-fn bind_ssh_port() -> Result<OwnedFd, ImError> {
-    let what = || format!("bind port {SSH_PORT} of the instance");
-    let flags = SocketFlags::CLOEXEC;
-    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None).context(what)?;
-    bind(&socket, &SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, SSH_PORT)).context(what)?;
-    // Whoever sets the option on a socket of their own must not be able to share the port.
-    set_socket_reuseaddr(&socket, false).context(what)?;
-    Ok(socket)
-}
-
-/// Connections wait in the kernel until an agent takes them.
-fn open_ssh_port(listener: &OwnedFd) -> Result<(), ImError> {
-    listen(listener, 64).context(|| format!("listen on port {SSH_PORT} of the instance"))
 }
