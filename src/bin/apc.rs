@@ -1,3 +1,5 @@
 //! `apc`: client and policy tool.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    gatehouse::cli::apc()
+}

@@ -1,3 +1,12 @@
 //! The programs' command lines.
 
+mod apc;
 pub mod client;
+mod policy;
+
+use std::process::ExitCode;
+
+/// Runs `apc` with the process's arguments.
+pub fn apc() -> ExitCode {
+    apc::run()
+}
