@@ -2,6 +2,7 @@
 
 mod apc;
 pub mod client;
+pub mod connect;
 mod policy;
 
 use std::process::ExitCode;

@@ -107,7 +107,8 @@ impl Tunnel {
         let gate = &self.parts.gate;
         let found = self.job(asked.job).await?;
         let name = asked.job.to_string();
-        let job = gate.find_job(&asked.principal, found, &name, asked.client).await.map_err(|it| it.to_api())?;
+        let seen = gate.find_job_to_open(&asked.principal, found, &name, Some(&asked.open), asked.client).await;
+        let (job, _) = seen.map_err(|it| it.to_api())?;
         let source = match job.console.as_ref() {
             Some(lease) => {
                 let gone = || error("no_running_instance", "the job of this console was deleted");
