@@ -227,6 +227,8 @@ pub struct JobView {
     pub partial: bool,
     /// Instances that run.
     pub running_instances: u32,
+    /// Whether its instances are what was asked for, or never will be: nothing is under way.
+    pub settled: bool,
 }
 
 /// Answer of `POST /v1/jobs/{uuid}/console`, when the clone runs and its SSH is served.

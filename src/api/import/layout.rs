@@ -69,7 +69,7 @@ struct Layout {
 impl Layout {
     fn read(file: &mut File, scratch: &Path) -> Result<Self, ImportError> {
         let folder = tempfile::tempdir_in(scratch).map_err(ImportError::Disk)?;
-        let mut layout = Self { index: None, blobs: BTreeMap::new(), folder: folder };
+        let mut layout = Self { index: None, blobs: BTreeMap::new(), folder };
         let mut archive = Archive::new(BufReader::new(file));
         for entry in archive.entries().map_err(ImportError::Archive)? {
             let mut entry = entry.map_err(ImportError::Archive)?;

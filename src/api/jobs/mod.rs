@@ -9,5 +9,5 @@ pub(crate) use self::{
     change::{apply, permits_for, start},
     draft::{check_name, draft},
     records::{by_name, delete, insert},
-    view::{instance_view, job_view},
+    view::{instance_view, is_settled, job_view},
 };

@@ -6,11 +6,12 @@ use sha2::{Digest, Sha256};
 use crate::{
     api::fleet::{Fleet, Status},
     gate::JobSight,
-    wire::job::{Instance, InstanceState, Job, JobView, Process},
+    wire::job::{Instance, InstanceState, Job, JobState, JobView, Process},
 };
 
 /// The job as someone with this sight sees it.
 pub(crate) fn job_view(fleet: &Fleet, mut job: Job, sight: JobSight) -> JobView {
+    let settled = is_settled(fleet, &job);
     let running = fleet.of_job(job.uuid).iter().filter(|it| state_of(it) == InstanceState::Running).count();
     let mut partial = false;
     if !sight.read {
@@ -40,7 +41,28 @@ pub(crate) fn job_view(fleet: &Fleet, mut job: Job, sight: JobSight) -> JobView 
         partial = partial || !job.process.environment.is_empty();
         job.process.environment.clear();
     }
-    JobView { job, partial, running_instances: u32::try_from(running).unwrap_or(u32::MAX) }
+    JobView { job, partial, running_instances: u32::try_from(running).unwrap_or(u32::MAX), settled }
+}
+
+/// Whether the instances are what the job wants: all of the present generation run, with SSH served where it is on, and
+/// no others are left. What has ended or cannot run has nothing under way.
+pub(crate) fn is_settled(fleet: &Fleet, job: &Job) -> bool {
+    // The mirror may be late: what it says of an older job says nothing of this one.
+    let mirrored = fleet.registry().job(job.uuid).is_some_and(|it| job.version <= it.version);
+    let instances = fleet.of_job(job.uuid);
+    match job.state {
+        JobState::Finished | JobState::Errored => true,
+        JobState::Created | JobState::Ready | JobState::Stopped => mirrored && instances.is_empty(),
+        JobState::Started => {
+            let serves = |it: &Status| {
+                let port = it.actual.as_ref().is_some_and(|it| it.public_port.is_some() && it.host_key.is_some());
+                let current = it.record.generation == job.generation;
+                current && state_of(it) == InstanceState::Running && (port || !job.ssh_in_force())
+            };
+            let wanted = usize::try_from(job.num_instances).unwrap_or(usize::MAX);
+            mirrored && instances.len() == wanted && instances.iter().all(serves)
+        }
+    }
 }
 
 /// An instance as the API shows it.

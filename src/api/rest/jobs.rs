@@ -1,6 +1,6 @@
 //! `/v1/jobs`: list, make, show, change and delete.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -9,13 +9,14 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::{
     api::{
         Api, Caller,
         error::{Failure, conflict, invalid, not_found},
-        jobs::{self, apply, by_name, draft, job_view, permits_for},
+        jobs::{self, apply, by_name, draft, is_settled, job_view, permits_for},
         records::{Change, change, job_key, load_all},
         rest::Strict,
     },
@@ -28,6 +29,9 @@ use crate::{
         sign::Open,
     },
 };
+
+/// Seconds that an answer may wait; below every deadline on the way.
+const WAIT_SECONDS_MAX: u64 = 25;
 
 /// Header that names what is about to be opened.
 const OPEN: &str = "apc-open";
@@ -99,13 +103,27 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Json(job_view(&api.fleet, job, sight))))
 }
 
-/// `GET /v1/jobs/{uuid}`. Its environment is shown to holders of `update` or `ssh`, and that is written down.
+/// How long to wait for a job to settle.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wait {
+    /// Seconds.
+    wait: Option<u64>,
+}
+
+/// `GET /v1/jobs/{uuid}?wait=`. Its environment is shown to holders of `update` or `ssh`, and that is written down.
 pub(crate) async fn show(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(uuid): Path<String>,
+    Query(query): Query<Wait>,
 ) -> Result<Json<JobView>, Failure> {
-    let (job, sight) = visible(&api, &caller, &uuid).await?;
+    let (mut job, mut sight) = visible(&api, &caller, &uuid).await?;
+    if let Some(seconds) = query.wait {
+        wait_until_settled(&api, &job, Duration::from_secs(seconds.min(WAIT_SECONDS_MAX))).await?;
+        // Much may have changed meanwhile, what the caller may see too.
+        (job, sight) = visible(&api, &caller, &uuid).await?;
+    }
     let shown: Vec<JobPermit> = sight.read.then_some(JobPermit::Read).into_iter().chain(sight.environment).collect();
     if !shown.is_empty() {
         api.require(&caller.principal, Operation::job(&shown, &job, caller.client)).await?;
@@ -151,6 +169,30 @@ pub(crate) async fn remove(
     api.record("job.deleted", &job.fqn, caller.principal.name(), &[("job", job.uuid.to_string())]).await?;
     jobs::delete(api.store.as_ref(), job.uuid, &job.fqn).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Waits until the job, as it is by then, has settled or is gone; at most so long.
+async fn wait_until_settled(api: &Api, job: &Job, at_most: Duration) -> Result<(), Failure> {
+    let mut stored = api.registry.subscribe();
+    let mut reported = api.fleet.subscribe();
+    let settled = async {
+        loop {
+            stored.mark_unchanged();
+            reported.mark_unchanged();
+            match api.job(job.uuid).await? {
+                Some(job) if !is_settled(&api.fleet, &job) => (),
+                _ => return Ok(()),
+            }
+            let changed = tokio::select! {
+                changed = stored.changed() => changed,
+                changed = reported.changed() => changed,
+            };
+            if changed.is_err() {
+                return Ok(());
+            }
+        }
+    };
+    timeout(at_most, settled).await.unwrap_or(Ok(()))
 }
 
 /// The job of this uuid, if the caller may know of it; else the same "not found" for every reason.

@@ -10,6 +10,7 @@ mod jobs;
 mod packages;
 mod policy;
 mod request_id;
+mod sessions;
 
 use std::sync::Arc;
 
@@ -62,6 +63,8 @@ fn client_routes() -> Router<Arc<Api>> {
         .route("/jobs/{uuid}/logs", get(instances::logs))
         .route("/jobs/{uuid}/console", post(console::open))
         .route("/packages", get(packages::list).post(packages::import).delete(packages::remove))
+        .route("/sessions", get(sessions::list))
+        .route("/sessions/{id}", get(sessions::show).delete(sessions::end))
         .route("/audit", get(audit::read))
         .route("/audit/verify", get(audit::verify))
         .route("/policy", get(policy::list).put(policy::put))
