@@ -13,5 +13,7 @@ mod config;
 mod embedded;
 #[path = "platform/link.rs"]
 mod link;
+#[path = "platform/router.rs"]
+mod router;
 #[path = "platform/store.rs"]
 mod store;

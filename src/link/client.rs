@@ -99,7 +99,16 @@ impl Client {
     /// A request that provably was not sent, because an idle connection had been closed, is sent on a new one; no
     /// other is sent twice.
     pub async fn request(&self, request: Request<Body>) -> Result<Response<Body>, LinkError> {
-        timeout(self.0.response_timeout, self.send(self.prepared(request)))
+        self.request_within(self.0.response_timeout, request).await
+    }
+
+    /// As [`Client::request`] with another bound for the time to the head of the answer.
+    pub async fn request_within(
+        &self,
+        response_timeout: Duration,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, LinkError> {
+        timeout(response_timeout, self.send(self.prepared(request)))
             .await
             .map_err(|_| LinkError::Deadline("waiting for the answer"))?
     }
@@ -189,14 +198,14 @@ impl Client {
         let config = config.ok_or_else(|| LinkError::Credentials("none for this role".to_owned()))?;
         let stream = timeout(CONNECT_TIMEOUT, self.0.dial.dial())
             .await
-            .map_err(|_| LinkError::Deadline("connecting"))?
+            .map_err(|_| LinkError::Unreachable("connecting"))?
             .map_err(LinkError::Dial)?;
         // Not sent and not looked at: the verifier asks for an identity.
         let name =
             ServerName::try_from(self.0.expected.as_str()).map_err(|it| LinkError::Credentials(it.to_string()))?;
         let stream = timeout(CONNECT_TIMEOUT, TlsConnector::from(config).connect(name, stream))
             .await
-            .map_err(|_| LinkError::Deadline("agreeing on TLS"))?
+            .map_err(|_| LinkError::Unreachable("agreeing on TLS"))?
             .map_err(LinkError::Tls)?;
         let (sender, connection) =
             http1::Builder::new().max_buf_size(HEAD_BYTES_MAX).handshake(TokioIo::new(stream)).await?;

@@ -35,7 +35,10 @@ pub enum LinkError {
     /// Nobody answers there.
     #[error("cannot connect: {0}")]
     Dial(#[source] std::io::Error),
-    /// Too slow.
+    /// No connection, or no TLS on it, in time.
+    #[error("no answer in time while {0}")]
+    Unreachable(&'static str),
+    /// The request may have been sent, but no answer came in time.
     #[error("no answer in time while {0}")]
     Deadline(&'static str),
     /// The other side is not who it should be, or does not speak TLS 1.3.
@@ -50,4 +53,14 @@ pub enum LinkError {
     /// A body broke off.
     #[error("the answer broke off: {0}")]
     Body(String),
+}
+
+impl LinkError {
+    /// Whether the request has certainly not been sent, so that another may be asked instead.
+    pub fn is_unsent(&self) -> bool {
+        match self {
+            Self::Credentials(_) | Self::Dial(_) | Self::Unreachable(_) | Self::Tls(_) => true,
+            Self::Deadline(_) | Self::Http(_) | Self::TooLarge(_) | Self::Body(_) => false,
+        }
+    }
 }
