@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod audit;
+pub mod decide;
 pub mod error;
 pub mod im;
 pub mod job;
