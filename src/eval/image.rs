@@ -128,14 +128,18 @@ fn has_tag(name: &str) -> bool {
 }
 
 fn is_registry(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || b".-:".contains(&it))
+    has_plain_ends(text)
+        && text.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || b".-:".contains(&it))
 }
 
 fn is_repository(text: &str) -> bool {
-    let edge = |it: Option<u8>| it.is_some_and(|it| it.is_ascii_lowercase() || it.is_ascii_digit());
-    edge(text.bytes().next())
-        && edge(text.bytes().last())
+    has_plain_ends(text)
         && text.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || b"._-".contains(&it))
+}
+
+fn has_plain_ends(text: &str) -> bool {
+    let plain = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit();
+    text.bytes().next().is_some_and(plain) && text.bytes().last().is_some_and(plain)
 }
 
 fn is_tag(text: &str) -> bool {
@@ -197,6 +201,8 @@ mod tests {
             ("*", ""),
             ("*", "NGINX"),
             ("*", "a/../b"),
+            ("*", "../x"),
+            ("*", ":80/x"),
             ("*", "a//b"),
             ("*", "a b"),
             ("*", "*"),

@@ -332,12 +332,13 @@ fn full_place(text: &str, is_prefix: bool) -> Option<String> {
         parts.insert(0, "library");
     }
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let host_good = !host.is_empty() && host.chars().all(|c| plain(c) || ".-:".contains(c));
-    let part_good =
-        |it: &&str| it.starts_with(plain) && it.ends_with(plain) && it.chars().all(|c| plain(c) || "._-".contains(c));
+    let good = |it: &str, also: &str| {
+        it.starts_with(plain) && it.ends_with(plain) && it.chars().all(|c| plain(c) || also.contains(c))
+    };
     let enough = is_prefix || !parts.is_empty();
     let place = [&[host], parts.as_slice()].concat().join("/");
-    (enough && host_good && parts.iter().all(part_good)).then(|| format!("{}://{place}", scheme.unwrap_or("https")))
+    (enough && good(host, ".-:") && parts.iter().all(|it| good(it, "._-")))
+        .then(|| format!("{}://{place}", scheme.unwrap_or("https")))
 }
 
 fn restrict(request: &Request, assertions: &BTreeSet<Assertion>, refusals: &mut BTreeSet<Refusal>) -> Effective {
