@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn a_pipe_or_a_directory_in_the_place_of_the_file_is_no_file() {
         let etc = tempfile::tempdir().unwrap();
-        let fifo = rustix::fs::FileType::Fifo;
+        let fifo = FileType::Fifo;
         rustix::fs::mknodat(CWD, etc.path().join("passwd"), fifo, Mode::RWXU, 0).unwrap();
         std::fs::create_dir(etc.path().join("group")).unwrap();
         assert!(look_up(etc.path(), "app").is_err());

@@ -132,6 +132,7 @@ impl Connection {
         match result {
             Ok(()) => session.channel_success(channel)?,
             Err(why) => {
+                info!("request refused: {why}");
                 session.extended_data(channel, 1, format!("apc-agent: {why}\r\n").into_bytes())?;
                 session.channel_failure(channel)?;
             }

@@ -90,14 +90,15 @@ impl Input {
         })
     }
 
-    /// No more input. A terminal stays open; its line discipline is given the character that means so.
+    /// No more input. A terminal stays open, for sizes and signals; it is given what a person would type.
     pub(in crate::ssh) async fn end(&mut self) {
-        if let Input::Terminal(master) = self
-            && let Some(character) = terminal::end_of_file(master.get_ref())
-        {
-            let _nobody_reads = write_some(master, &[character]).await;
+        match self {
+            Input::Pipe(_) | Input::Closed => *self = Input::Closed,
+            Input::Terminal(master) => {
+                let characters = terminal::end_of_file(master.get_ref());
+                let _nobody_reads = write_some(master, &characters).await;
+            }
         }
-        *self = Input::Closed;
     }
 }
 

@@ -97,11 +97,19 @@ pub(in crate::ssh) fn resize(master: &OwnedFd, size: Size) -> Result<(), Errno> 
     tcsetwinsize(master, Winsize { ws_col: size.columns, ws_row: size.rows, ws_xpixel: 0, ws_ypixel: 0 })
 }
 
-/// The character that ends input, if the terminal's line discipline knows one now.
-pub(in crate::ssh) fn end_of_file(master: &OwnedFd) -> Option<u8> {
-    let attributes = tcgetattr(master).ok()?;
-    let canonical = attributes.local_modes.contains(LocalModes::ICANON);
-    Some(special(&attributes, SpecialCodeIndex::VEOF)).filter(|it| canonical && *it != 0)
+/// What a person would type to end the input: the terminal's own character for it.
+///
+/// The line discipline hands on an unfinished line at the first, and ends at the second. A program that has turned it off
+/// (a shell with a line editor) looks at each character itself.
+pub(in crate::ssh) fn end_of_file(master: &OwnedFd) -> Vec<u8> {
+    let Ok(attributes) = tcgetattr(master) else { return Vec::new() };
+    let character = special(&attributes, SpecialCodeIndex::VEOF);
+    let count = match (character, attributes.local_modes.contains(LocalModes::ICANON)) {
+        (0, _) => 0,
+        (_, true) => 2,
+        (_, false) => 1,
+    };
+    vec![character; count]
 }
 
 fn special(attributes: &Termios, index: SpecialCodeIndex) -> u8 {
@@ -227,7 +235,7 @@ mod tests {
         assert!(!attributes.local_modes.contains(LocalModes::ECHO));
         assert!(attributes.output_modes.contains(OutputModes::ONLCR));
         assert_eq!(attributes.control_modes & ControlModes::CSIZE, ControlModes::CS7);
-        assert_eq!(end_of_file(&terminal.master), None);
+        assert!(end_of_file(&terminal.master).is_empty());
         let size = rustix::termios::tcgetwinsize(&terminal.slave).unwrap();
         assert_eq!((size.ws_col, size.ws_row), (132, u16::MAX));
         assert_eq!(terminal.name, "xterm256");
