@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{Path, Query, State},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
 };
 use serde::Deserialize;
 use uuid::Uuid;
@@ -16,7 +16,7 @@ use crate::{
         error::{Failure, invalid, not_found},
         jobs::instance_view,
         records::{instance_key, remove as remove_record},
-        rest::jobs::visible,
+        rest::jobs::{about_to_open, visible, visible_to_open},
     },
     gate::{JobPermit, Operation},
     wire::job::{Instance, InstanceLog, InstanceManager},
@@ -29,9 +29,11 @@ const LINES_MAX: u32 = 10_000;
 pub(crate) async fn list(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    headers: HeaderMap,
     Path(uuid): Path<String>,
 ) -> Result<Json<Vec<Instance>>, Failure> {
-    let (job, _) = visible(&api, &caller, &uuid).await?;
+    let open = about_to_open(&headers)?;
+    let (job, _) = visible_to_open(&api, &caller, &uuid, open.as_ref()).await?;
     Ok(Json(api.fleet.of_job(job.uuid).into_iter().map(|it| instance_view(&it)).collect()))
 }
 

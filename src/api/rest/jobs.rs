@@ -115,14 +115,16 @@ pub(crate) struct Wait {
 pub(crate) async fn show(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    headers: HeaderMap,
     Path(uuid): Path<String>,
     Query(query): Query<Wait>,
 ) -> Result<Json<JobView>, Failure> {
-    let (mut job, mut sight) = visible(&api, &caller, &uuid).await?;
+    let open = about_to_open(&headers)?;
+    let (mut job, mut sight) = visible_to_open(&api, &caller, &uuid, open.as_ref()).await?;
     if let Some(seconds) = query.wait {
         wait_until_settled(&api, &job, Duration::from_secs(seconds.min(WAIT_SECONDS_MAX))).await?;
         // Much may have changed meanwhile, what the caller may see too.
-        (job, sight) = visible(&api, &caller, &uuid).await?;
+        (job, sight) = visible_to_open(&api, &caller, &uuid, open.as_ref()).await?;
     }
     let shown: Vec<JobPermit> = sight.read.then_some(JobPermit::Read).into_iter().chain(sight.environment).collect();
     if !shown.is_empty() {
@@ -197,11 +199,21 @@ async fn wait_until_settled(api: &Api, job: &Job, at_most: Duration) -> Result<(
 
 /// The job of this uuid, if the caller may know of it; else the same "not found" for every reason.
 pub(crate) async fn visible(api: &Api, caller: &Caller, uuid: &str) -> Result<(Job, JobSight), Failure> {
+    visible_to_open(api, caller, uuid, None).await
+}
+
+/// The same for someone who is about to open something, which may be all that lets them know of the job.
+pub(crate) async fn visible_to_open(
+    api: &Api,
+    caller: &Caller,
+    uuid: &str,
+    open: Option<&Open>,
+) -> Result<(Job, JobSight), Failure> {
     let found = match Uuid::try_parse(uuid) {
         Ok(parsed) => api.job(parsed).await?,
         Err(_) => None,
     };
-    Ok(api.gate.find_job_to_open(&caller.principal, found, uuid, None, caller.client).await?)
+    Ok(api.gate.find_job_to_open(&caller.principal, found, uuid, open, caller.client).await?)
 }
 
 fn matches(job: &Job, filter: &Filter) -> bool {
@@ -215,7 +227,7 @@ fn matches(job: &Job, filter: &Filter) -> bool {
 }
 
 /// What the caller is about to open, for rules that ask for a command.
-fn about_to_open(headers: &HeaderMap) -> Result<Option<Open>, ApiError> {
+pub(crate) fn about_to_open(headers: &HeaderMap) -> Result<Option<Open>, ApiError> {
     let Some(value) = headers.get(OPEN) else { return Ok(None) };
     let bytes = URL_SAFE_NO_PAD.decode(value.as_bytes()).map_err(|_| invalid("`Apc-Open` is no base64url"))?;
     serde_json::from_slice(&bytes).map(Some).map_err(|error| invalid(format!("`Apc-Open`: {error}")))

@@ -1,13 +1,18 @@
 //! `apc app`, `apc capsule` and `apc job`: one set of verbs for three names.
 
 mod create;
+mod enter;
 mod show;
 mod update;
 mod wait;
 
 use axum::http::Method;
 
-pub use self::{create::CreateArgs, update::UpdateArgs};
+pub use self::{
+    create::CreateArgs,
+    enter::{ConnectArgs, ConsoleArgs},
+    update::UpdateArgs,
+};
 use crate::{
     cli::client::{
         error::ClientError,
@@ -60,6 +65,17 @@ pub enum JobCommand {
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         lines: u32,
     },
+    /// Enter a running instance: a shell, or one command
+    Connect(ConnectArgs),
+    /// Enter a throw-away clone, which is deleted afterwards: a shell, or one command
+    Console(ConsoleArgs),
+}
+
+impl JobCommand {
+    /// Whether it opens a session.
+    pub(crate) fn enters(&self) -> bool {
+        matches!(self, Self::Connect(_) | Self::Console(_))
+    }
 }
 
 /// Which job to start or stop.
@@ -92,18 +108,26 @@ impl JobNoun {
         }
     }
 
-    fn lists(self, job: &Job) -> bool {
+    /// What it must be, where the noun says so.
+    fn means(self) -> Option<JobKind> {
         match self {
-            Self::App => job.kind == JobKind::App,
-            Self::Capsule => job.kind == JobKind::Capsule,
-            Self::Job => true,
+            Self::App => Some(JobKind::App),
+            Self::Capsule => Some(JobKind::Capsule),
+            Self::Job => None,
         }
+    }
+
+    fn lists(self, job: &Job) -> bool {
+        self.means().is_none_or(|kind| job.kind == kind)
     }
 }
 
-pub(crate) async fn run(home: &Home, noun: JobNoun, command: JobCommand, output: Output) -> Result<(), ClientError> {
+/// Does it, and answers the exit status.
+pub(crate) async fn run(home: &Home, noun: JobNoun, command: JobCommand, output: Output) -> Result<u8, ClientError> {
     let rest = Rest::open(home)?;
     match command {
+        JobCommand::Connect(args) => return enter::connect(&rest, noun, args).await,
+        JobCommand::Console(args) => return enter::console(&rest, noun, args).await,
         JobCommand::Create(args) => create::run(&rest, noun, args, output).await,
         JobCommand::List => {
             let mut jobs: Vec<JobView> = rest.get("/v1/jobs").await?;
@@ -134,7 +158,8 @@ pub(crate) async fn run(home: &Home, noun: JobNoun, command: JobCommand, output:
             output.answer(&instances, |instances| show::instances(instances))
         }
         JobCommand::Logs { name, lines } => logs(&rest, &name, lines, output).await,
-    }
+    }?;
+    Ok(0)
 }
 
 /// The job of this name, as a list shows it.
