@@ -5,6 +5,8 @@
 
 #[path = "platform/audit.rs"]
 mod audit;
+#[path = "platform/auth/mod.rs"]
+mod auth;
 #[path = "platform/authority.rs"]
 mod authority;
 #[path = "platform/config.rs"]

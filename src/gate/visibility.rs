@@ -57,12 +57,14 @@ impl Gate {
         // Every permit is asked for whatever the ones before said, so that the time taken tells nothing.
         for word in SEEING {
             operation.want = vec![permit(word)];
+            let facts = self.facts(principal, &operation);
+            sight.exists |= self.possible(&snapshot, &operation, facts)?;
+        }
+        for (word, environment) in [("read", None), ("ssh", Some(JobPermit::Ssh))] {
+            operation.want = vec![permit(word)];
             let permitted = permits(&operation)?;
-            sight.exists |= permitted;
             sight.read |= permitted && word == "read";
-            if permitted && word == "ssh" {
-                sight.environment = Some(JobPermit::Ssh);
-            }
+            sight.environment = environment.filter(|_| permitted).or(sight.environment);
         }
         if let Some(open) = open {
             sight.exists |= permits(&Operation::request(job, Uuid::nil(), open, client)?)?;
@@ -82,11 +84,12 @@ impl Gate {
         for wanted in [PackagePermit::Read, PackagePermit::Use] {
             let operation = Operation::package_named(&[wanted], fqn, client);
             let facts = self.facts(principal, &operation);
-            sees |= self.possible(&snapshot, &operation, facts)?;
+            sees |= self.evaluate(&snapshot, &operation, facts)?.is_allowed();
         }
         Ok(sees)
     }
 
+    /// Whether some rule could permit it with a command, subsystem or destination that suits the rule.
     fn possible(&self, snapshot: &Snapshot, operation: &Operation, facts: Vec<Fact>) -> Result<bool, GateError> {
         let request = self.asked(operation, facts)?;
         Ok(eval::could(&snapshot.set, &request, &OPEN))

@@ -27,6 +27,9 @@ use crate::{
 /// How long a change may take to come back through our own view before it is answered anyway.
 const IN_FORCE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How often the head is read again where a read was stale.
+const HEAD_READS_MAX: usize = 16;
+
 const NAME_BYTES_MAX: usize = 64;
 
 /// The only writer of policy.
@@ -105,8 +108,7 @@ impl PolicyWriter {
         client: Option<IpAddr>,
     ) -> Result<PolicyList, AuthError> {
         let _turn = self.turn.lock().await;
-        let present = head::read(&*self.store, &self.keyring).await?;
-        let present = present.ok_or_else(|| AuthError::NotFound("policy/head".to_owned()))?;
+        let present = self.present().await?;
         check_versions(&present.head, &wishes)?;
         let planned = self.plan(&present.head, &wishes, force).await?;
         self.judge(principal, planned).await?;
@@ -117,6 +119,17 @@ impl PolicyWriter {
         let head = self.commit(principal, &present, documents, wishes.keys(), client).await?;
         self.until_in_force(head.revision).await;
         Ok(listing(&head))
+    }
+
+    /// The head. A read may be stale by a moment, but not behind what our own view has seen already.
+    async fn present(&self) -> Result<Head, AuthError> {
+        for _ in 0..HEAD_READS_MAX {
+            let head = head::read(&*self.store, &self.keyring).await?;
+            if let Some(head) = head.filter(|it| self.gate.policy().revision() <= it.head.revision) {
+                return Ok(head);
+            }
+        }
+        Err(AuthError::Conflict("policy is being changed: try again".to_owned()))
     }
 
     /// Reads what is there and lays what is next over it.
