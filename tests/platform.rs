@@ -17,5 +17,7 @@ mod embedded;
 mod link;
 #[path = "platform/router.rs"]
 mod router;
+#[path = "platform/session/mod.rs"]
+mod session;
 #[path = "platform/store.rs"]
 mod store;

@@ -38,9 +38,17 @@ pub(crate) struct Guard {
 /// What became of a session.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Verdict {
-    /// It is over; a sentence for people.
+    /// What it was about is gone.
+    #[error("{reason}")]
+    Gone {
+        /// Of an error that says so to someone who is just opening it.
+        code: &'static str,
+        /// For people.
+        reason: &'static str,
+    },
+    /// It was ended already; why, for people.
     #[error("{0}")]
-    Over(String),
+    Ended(String),
     /// The gate says no now; for one that is being opened it is as if it had always said so.
     #[error("{}", since(.0))]
     Refused(Box<GateError>),
@@ -72,9 +80,13 @@ impl Guard {
     }
 
     async fn watch_over(&self, live: &Live) {
+        if live.ended().is_some() {
+            return;
+        }
         match self.review(live).await {
             Ok(()) => drop(live.undecided_since(false)),
-            Err(verdict @ (Verdict::Over(_) | Verdict::Refused(_))) => live.end(&verdict.to_string()),
+            Err(Verdict::Ended(_)) => (),
+            Err(verdict @ (Verdict::Gone { .. } | Verdict::Refused(_))) => live.end(&verdict.to_string()),
             Err(Verdict::Undecided) => {
                 let since = live.undecided_since(true).unwrap_or_else(Instant::now);
                 let silent = self.gate.policy().silent_for().max(since.elapsed());
@@ -90,9 +102,12 @@ impl Guard {
 
     /// Whether a session may go on; decides again what is not known to hold.
     pub(crate) async fn review(&self, live: &Live) -> Result<(), Verdict> {
-        if let Some(reason) = live.ended() {
-            return Err(Verdict::Over(reason));
-        }
+        // First what can be said of it now, which is more than why it was ended.
+        self.look(live).await?;
+        live.ended().map_or(Ok(()), |reason| Err(Verdict::Ended(reason)))
+    }
+
+    async fn look(&self, live: &Live) -> Result<(), Verdict> {
         let principal = &live.subject.principal;
         match self.gate.authenticator().still_good(principal) {
             Ok(()) => (),
@@ -100,7 +115,7 @@ impl Guard {
             Err(error) => return Err(Verdict::Refused(Box::new(error.into()))),
         }
         if self.directory.epoch(live.subject.instance) != Some(live.subject.epoch) {
-            return Err(Verdict::Over("the instance is gone".to_owned()));
+            return Err(gone("no_running_instance", "the instance is gone"));
         }
         let stale: Vec<(Stream, Request)> =
             live.requests().into_iter().filter(|(_, it)| !self.holds(live, it)).collect();
@@ -136,21 +151,22 @@ impl Guard {
 
     /// The job and, for a console clone, its source, as they are now: still such that one may be in them.
     pub(crate) async fn jobs(&self, live: &Live) -> Result<(Job, Option<Job>), Verdict> {
-        let over = |reason: &str| Verdict::Over(reason.to_owned());
         let load = async |uuid| self.directory.job(uuid).await.map_err(|_| Verdict::Undecided);
-        let job = load(live.subject.job).await?.ok_or_else(|| over("the job was deleted"))?;
+        let job = load(live.subject.job).await?.ok_or_else(|| gone("not_found", "the job was deleted"))?;
         if job.state != JobState::Started {
-            return Err(over("the job was stopped"));
+            return Err(gone("no_running_instance", "the job was stopped"));
         }
         if !has_ssh(&job) {
-            return Err(over("SSH was removed from the job"));
+            return Err(gone("ssh_not_enabled", "SSH was removed from the job"));
         }
         let source = match live.subject.source {
-            Some(uuid) => Some(load(uuid).await?.ok_or_else(|| over("the job of this console was deleted"))?),
+            Some(uuid) => Some(
+                load(uuid).await?.ok_or_else(|| gone("no_running_instance", "the job of this console was deleted"))?,
+            ),
             None => None,
         };
         if job.console.as_ref().map(|it| it.source) != live.subject.source {
-            return Err(over("the job is another one than it was"));
+            return Err(gone("no_running_instance", "the job is another one than it was"));
         }
         Ok((job, source))
     }
@@ -178,6 +194,10 @@ impl Guard {
         };
         decided.map_err(verdict)
     }
+}
+
+fn gone(code: &'static str, reason: &'static str) -> Verdict {
+    Verdict::Gone { code, reason }
 }
 
 /// Whether the job lets anyone in.

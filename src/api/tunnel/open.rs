@@ -83,7 +83,14 @@ impl Tunnel {
         self.recheck(&live).await?;
         at(Step::Reread).await;
         let key = self.parts.dialer.key().map_err(|it| reach_error(&it, &live))?;
-        let signed = self.parts.signer.sign(sign_request(&asked, &live, key.public())).await?;
+        let signed = match self.parts.signer.sign(sign_request(&asked, &live, key.public())).await {
+            Ok(signed) => signed,
+            Err(error) => {
+                // Most likely it knows already what we are about to hear.
+                self.recheck(&live).await?;
+                return Err(of_signer(error, &live));
+            }
+        };
         at(Step::Signed).await;
         let grant = self.recheck(&live).await?.grant;
         let dialed = self.parts.dialer.dial(&grant, &located).await.map_err(|it| reach_error(&it, &live))?;
@@ -212,8 +219,18 @@ fn refused(live: &Live, verdict: &Verdict) -> ApiError {
     match verdict {
         Verdict::Undecided => unavailable(verdict.to_string()),
         Verdict::Refused(error) => error.to_api(),
-        Verdict::Over(reason) => error("missing_claim", format!("{reason} on \"{}\"", live.subject.fqn)),
+        Verdict::Gone { code, reason } => error(code, format!("{reason}: \"{}\"", live.subject.fqn)),
+        Verdict::Ended(reason) => error("conflict", format!("the session was ended: {reason}")),
     }
+}
+
+/// The signer's refusal. It finds nothing for who may not know of the job, but whom it is passed on to did a moment ago.
+fn of_signer(refusal: ApiError, live: &Live) -> ApiError {
+    if refusal.code != "not_found" {
+        return refusal;
+    }
+    let message = format!("missing claim \"permit ssh\" on \"{}\"", live.subject.fqn);
+    ApiError { missing_claims: vec!["permit ssh".to_owned()], ..error("missing_claim", message) }
 }
 
 /// What the client is told; what the instance says stays in the log.
