@@ -24,6 +24,9 @@ pub const FACTS_MAX: usize = 4_096;
 /// Bytes of all facts of one request together (issuers, types and values).
 pub const FACTS_BYTES_MAX: usize = 1024 * 1024;
 
+/// Bytes in one line of requests to be decided: the largest request with every character escaped, and its keys.
+pub const REQUEST_LINE_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// Diagnostics shown for one document; the count goes on.
 pub const DIAGNOSTICS_SHOWN_MAX: usize = 200;
 

@@ -9,7 +9,7 @@ use jiff::{civil, tz::Offset};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::eval::{BadRequest, Claim, Decision, Fact, Now, Place, Request};
+use crate::eval::{BadRequest, Claim, Condition, Decision, Denial, Fact, NearMiss, Now, Place, Request, Step, Used};
 
 /// A request to be decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +76,65 @@ pub struct PlaceJson {
     pub line: usize,
     /// From 1, in code points.
     pub column: usize,
+}
+
+/// An answer and its reasons, as `apc policy why` writes them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhyAnswer {
+    /// The same as of `decide`.
+    #[serde(flatten)]
+    pub answer: DecideAnswer,
+    /// Restrictions that refuse what would otherwise be allowed, one sentence each.
+    pub refusals: Vec<String>,
+    /// The derivation of each wanted claim that was asserted; what a step uses stands before it.
+    pub steps: Vec<StepJson>,
+    /// Rules that would have given a missing claim, or one that leads to it; the nearest first.
+    pub nearest: Vec<NearMissJson>,
+    /// How many more of these there are.
+    pub more: usize,
+    /// Unix second at which a time condition that the answer depends on turns, or null.
+    pub valid_until: Option<i64>,
+}
+
+/// One asserted claim and its rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepJson {
+    /// What was asserted.
+    pub claim: ClaimJson,
+    /// The rule.
+    pub place: PlaceJson,
+    /// The facts that made it true.
+    pub facts: Vec<FactJson>,
+    /// The claims that made it true.
+    pub claims: Vec<ClaimJson>,
+}
+
+/// A rule that would have helped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NearMissJson {
+    /// What it would have asserted.
+    pub claim: ClaimJson,
+    /// The missing claim that this leads to.
+    pub wanted: ClaimJson,
+    /// The rule.
+    pub place: PlaceJson,
+    /// How many of its conditions at least would have to become true.
+    pub unmet: usize,
+    /// In the order of its text.
+    pub conditions: Vec<ConditionJson>,
+}
+
+/// One condition of a rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConditionJson {
+    /// As the document has it.
+    pub text: String,
+    /// Whether it holds.
+    pub held: bool,
+    /// What there is of the fact or claim that is compared.
+    pub found: Vec<String>,
+    /// What the variables in it are bound to.
+    pub bound: BTreeMap<String, String>,
 }
 
 /// What stands in an answer's place where a request could not be decided.
@@ -185,6 +244,57 @@ impl From<&Decision> for DecideAnswer {
             because: decision.because().iter().map(PlaceJson::from).collect(),
             effective: decision.effective().values.clone(),
         }
+    }
+}
+
+impl WhyAnswer {
+    /// An answer with its reasons.
+    pub fn new(decision: &Decision, denial: &Denial) -> Self {
+        Self {
+            answer: decision.into(),
+            refusals: decision.refusals().iter().map(ToString::to_string).collect(),
+            steps: decision.why().iter().map(StepJson::from).collect(),
+            nearest: denial.nearest.iter().map(NearMissJson::from).collect(),
+            more: denial.more,
+            valid_until: decision.valid_until(),
+        }
+    }
+}
+
+impl From<&Step> for StepJson {
+    fn from(step: &Step) -> Self {
+        let (mut facts, mut claims) = (Vec::new(), Vec::new());
+        for used in &step.used {
+            match used {
+                Used::Fact(fact) => facts.push(fact.into()),
+                Used::Claim(claim) => claims.push(claim.into()),
+            }
+        }
+        Self { claim: (&step.claim).into(), place: (&step.place).into(), facts, claims }
+    }
+}
+
+impl From<&NearMiss> for NearMissJson {
+    fn from(miss: &NearMiss) -> Self {
+        let condition = |it: &Condition| ConditionJson {
+            text: it.text.clone(),
+            held: it.held,
+            found: it.found.clone(),
+            bound: it.bound.iter().cloned().collect(),
+        };
+        Self {
+            claim: (&miss.claim).into(),
+            wanted: (&miss.wanted).into(),
+            place: (&miss.place).into(),
+            unmet: miss.unmet,
+            conditions: miss.conditions.iter().map(condition).collect(),
+        }
+    }
+}
+
+impl From<&Fact> for FactJson {
+    fn from(fact: &Fact) -> Self {
+        Self { issuer: fact.issuer.clone(), claim_type: fact.claim_type.clone(), value: fact.value.clone() }
     }
 }
 

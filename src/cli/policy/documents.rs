@@ -1,0 +1,69 @@
+//! The documents on the command line: one set, read from files and folders.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    limits::DOCUMENT_BYTES_MAX,
+    source::{Source, SourceError},
+};
+
+/// A document that could be read as a file, and is one of a set or says why not.
+#[derive(Debug)]
+pub(super) struct Given {
+    /// The file as the user gave it.
+    pub(super) name: String,
+    /// Not UTF-8 or too large is the author's mistake, not the file system's.
+    pub(super) source: Result<Source, SourceError>,
+}
+
+/// Why the arguments are no documents.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read `{path}`: {cause}")]
+pub(super) struct Unreadable {
+    path: String,
+    cause: io::Error,
+}
+
+/// Reads all arguments; a folder means its `*.pol` in order of name, without those below.
+pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Given>, Unreadable> {
+    let mut given = Vec::new();
+    for path in paths {
+        let unreadable = |cause| Unreadable { path: path.display().to_string(), cause };
+        if path.is_dir() {
+            for path in documents_in(path).map_err(unreadable)? {
+                given.push(read_file(&path)?);
+            }
+        } else {
+            given.push(read_file(path)?);
+        }
+    }
+    Ok(given)
+}
+
+fn documents_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in folder.read_dir()? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|it| it == "pol") && !path.is_dir() {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn read_file(path: &Path) -> Result<Given, Unreadable> {
+    let name = path.display().to_string();
+    let mut bytes = Vec::new();
+    // One byte more than fits is enough to know that it does not, even of a file without end.
+    let most = u64::try_from(DOCUMENT_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
+    let read = File::open(path).and_then(|it| it.take(most).read_to_end(&mut bytes));
+    match read {
+        Ok(_) => Ok(Given { source: Source::new(&name, bytes), name }),
+        Err(cause) => Err(Unreadable { path: name, cause }),
+    }
+}
