@@ -1,3 +1,5 @@
 //! `apcd`: every server role.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    gatehouse::cli::apcd()
+}

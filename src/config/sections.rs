@@ -146,6 +146,8 @@ impl Default for Auth {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Im {
+    /// Whether `apcd all` has an instance manager of its own. Default true.
+    pub enabled: bool,
     /// Address at which API servers reach the public ports. Default `127.0.0.1`.
     pub address: IpAddr,
     /// First and last public port, within 1024 to 65535. Default `20000-29999`.
@@ -173,6 +175,7 @@ pub struct Im {
 impl Default for Im {
     fn default() -> Self {
         Self {
+            enabled: true,
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             ports: PortRange { first: 20_000, last: 29_999 },
             agent: None,

@@ -7,6 +7,7 @@
 pub mod cgroup;
 pub mod error;
 pub mod layers;
+mod linked;
 pub mod manager;
 pub mod network;
 pub mod process;
@@ -17,5 +18,6 @@ pub mod shim;
 pub mod uplink;
 
 pub use error::ImError;
+pub use linked::Linked;
 pub use manager::run;
 pub use settings::Settings;
