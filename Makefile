@@ -1,0 +1,52 @@
+# `make demo` shows the main job, `make test` proves it. Both install what a fresh Debian machine lacks.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+
+TRIPLE := $(shell rustc -vV | sed -n 's/^host: //p')
+AGENT := target/$(TRIPLE)/debug/apc-agent
+
+# command:package, as Debian calls them.
+NEEDS := cc:gcc runc:runc nft:nftables ip:iproute2 busybox:busybox-static ssh:openssh-client ssh-keyscan:openssh-client
+
+.PHONY: build agent deps demo test lint bench clean
+
+build: agent
+	cargo build --bins
+
+# The SSH server inside an instance stands alone there: it may need no library of the image's.
+agent:
+	RUSTFLAGS="-C target-feature=+crt-static" cargo build --target $(TRIPLE) \
+	    --no-default-features --features static-agent --bin apc-agent
+	mkdir -p target/debug
+	cmp -s $(AGENT) target/debug/apc-agent || install -m 0755 $(AGENT) target/debug/apc-agent
+
+deps:
+	@lacking=""; export PATH="$$PATH:/usr/sbin:/sbin"; \
+	for need in $(NEEDS); do \
+	    command -v "$${need%%:*}" >/dev/null || lacking="$$lacking $${need##*:}"; \
+	done; \
+	if [ -n "$$lacking" ]; then \
+	    echo "installing:$$lacking"; \
+	    sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	    $$sudo apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$lacking >/dev/null; \
+	fi
+
+# Containers, NAT and name spaces want root.
+demo: deps build
+	@if [ "$$(id -u)" = 0 ]; then target/debug/apcd demo; else sudo target/debug/apcd demo; fi
+
+test: deps build
+	cargo check --no-default-features --lib
+	@if cargo tree --no-default-features --edges normal --prefix none | grep -E '^(tokio|axum|russh|clap) '; then \
+	    echo "the pure half has a runtime in its tree"; exit 1; fi
+	cargo test
+
+lint:
+	cargo fmt --check
+	cargo clippy --all-targets -- --deny warnings
+
+clean:
+	cargo clean
