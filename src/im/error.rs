@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use crate::wire::printable::Printable;
+
 /// Why the manager, or a shim, could not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum ImError {
@@ -63,12 +65,8 @@ impl<T, E: Into<io::Error>> Context<T> for Result<T, E> {
     }
 }
 
-/// Untrusted text for a message: control and direction characters escaped, cut to `characters`.
+/// Untrusted text for a message: escaped, and cut to `characters`.
 pub(crate) fn printable(text: &str, characters: usize) -> String {
-    let risky = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
-    let escape = |c: char| if risky(c) { c.escape_unicode().to_string() } else { c.to_string() };
-    text.trim().chars().take(characters).map(escape).collect()
+    let short: String = text.trim().chars().take(characters).collect();
+    Printable(&short).to_string()
 }

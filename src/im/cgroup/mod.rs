@@ -124,7 +124,7 @@ impl Cgroups {
     /// Kills every process in a folder and below it, and comes back when they are dead.
     ///
     /// v2 kills a whole tree at once (`cgroup.kill`). In v1 forks are forbidden first (`pids.max`), then each process is
-    /// killed, until none is left.
+    /// killed, until none is left; who wants to use the folder again limits it again.
     pub async fn kill(&self, below: &str) -> Result<(), ImError> {
         let deadline = Instant::now().checked_add(KILL_SECONDS_MAX).unwrap_or_else(Instant::now);
         for hierarchy in &self.hierarchies {

@@ -64,8 +64,10 @@ pub struct Container<'a> {
     pub hostname: &'a str,
     /// Absolute, as the cgroup hierarchies see it.
     pub cgroup: &'a str,
-    /// The network namespace.
-    pub network: &'a Path,
+    /// The user namespace, which has the mapping that `uid_base` says.
+    pub user_namespace: &'a Path,
+    /// The network namespace, which belongs to the user namespace.
+    pub network_namespace: &'a Path,
     /// Outside id of user 0.
     pub uid_base: u32,
     /// Bytes of `/dev/shm`.
@@ -151,7 +153,7 @@ fn mounts(container: &Container<'_>) -> Value {
         { "destination": "/dev/shm", "type": "tmpfs", "source": "shm",
           "options": ["nosuid", "noexec", "nodev", "mode=1777", shm] },
         { "destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue", "options": ["nosuid", "noexec", "nodev"] },
-        // A user namespace that does not own the network namespace may not mount sysfs: a ready one is bound.
+        // A ready one is bound: inside it could not be mounted, for the runtime has hidden parts of the host's.
         { "destination": "/sys", "type": "bind", "source": container.sys,
           "options": ["rbind", "ro", "nosuid", "noexec", "nodev"] },
         file("hosts"), file("hostname"), file("resolv.conf"),
@@ -164,8 +166,9 @@ fn linux(container: &Container<'_>) -> Result<Value, ImError> {
         "uidMappings": mapping,
         "gidMappings": mapping,
         "namespaces": [
-            { "type": "pid" }, { "type": "ipc" }, { "type": "uts" }, { "type": "mount" }, { "type": "user" },
-            { "type": "cgroup" }, { "type": "network", "path": container.network },
+            { "type": "pid" }, { "type": "ipc" }, { "type": "uts" }, { "type": "mount" }, { "type": "cgroup" },
+            { "type": "user", "path": container.user_namespace },
+            { "type": "network", "path": container.network_namespace },
         ],
         // Memory, processor and process limits lie on the cgroup `app` below this one, not here: see `im::cgroup`.
         "cgroupsPath": container.cgroup,
@@ -258,7 +261,8 @@ mod tests {
             etc: Path::new("/e"),
             hostname: "h",
             cgroup: "/c",
-            network: Path::new("/n"),
+            user_namespace: Path::new("/u"),
+            network_namespace: Path::new("/n"),
             uid_base: 1_000_000,
             shared_memory_bytes: 1,
         })

@@ -90,11 +90,11 @@ impl Agent {
         rustix::io::ioctl_fionbio(&ours, true).context(what)?;
         let process = start.files.bundle().join("agent.json");
         write_json(&process, &spec::process(&container_process())?)?;
-        let (stdout, _) = start.log.pipe()?;
-        let (stderr, _) = start.log.pipe()?;
+        let (stderr, _reader) = start.log.pipe()?;
         let copy = |it: &OwnedFd| it.try_clone().context(what);
         let more = vec![copy(start.image)?, copy(start.listener)?, theirs];
-        let pid = start.runtime.exec(start.id, &process, AGENT, Descriptors { stdout, stderr, more }).await?;
+        let pid =
+            start.runtime.exec(start.id, &process, AGENT, Descriptors { stdout: copy(&stderr)?, stderr, more }).await?;
         let process = Process::open(pid)?.ok_or_else(|| ImError::Unusable("the agent ended at once".to_owned()))?;
         // The runtime knows only of the hierarchies that it manages itself.
         start.cgroups.place(AGENT, pid)?;

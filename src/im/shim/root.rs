@@ -14,9 +14,11 @@ use std::{
 use rustix::{
     fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat, openat2},
     mount::{
-        MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount, mount_change, move_mount, open_tree,
+        MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount, mount_bind, mount_change, move_mount,
+        open_tree,
     },
-    thread::UnshareFlags,
+    process::{Pid, Signal, WaitOptions, kill_process, waitpid},
+    thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space},
 };
 
 use crate::{
@@ -39,16 +41,17 @@ pub struct Root {
 impl Root {
     /// Enters namespaces of its own and mounts everything. The process must have one thread only.
     pub fn prepare(specification: &ShimSpecification, files: &Files, hostname: &str) -> Result<Self, ImError> {
-        // SAFETY: neither flag concerns descriptors or memory; with one thread no other is surprised.
+        // SAFETY: the flag concerns neither descriptors nor memory; with one thread no other is surprised.
         #[expect(unsafe_code, reason = "rustix cannot know which flags are harmless")]
-        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS | UnshareFlags::NEWNET) }
-            .context(|| "enter new namespaces".to_owned())?;
+        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }
+            .context(|| "enter a new mount namespace".to_owned())?;
         // What the host unmounts we let go of; what we mount the host never sees.
         mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)
             .context(|| "separate mounts from the host's".to_owned())?;
         let place = cover(specification, files)?;
         let root = Self { place };
-        root.mount_layers(specification, files)?;
+        let namespace = root.make_namespaces(specification.uid_base)?;
+        root.mount_layers(specification, files, &namespace)?;
         root.mount_sys()?;
         root.write_etc(specification, hostname)?;
         Ok(root)
@@ -57,6 +60,16 @@ impl Root {
     /// The mounted root file system.
     pub fn path(&self) -> PathBuf {
         self.place.join("root")
+    }
+
+    /// The instance's user namespace.
+    pub fn user_namespace(&self) -> PathBuf {
+        self.place.join("user")
+    }
+
+    /// The instance's network namespace, in which this process is too.
+    pub fn network_namespace(&self) -> PathBuf {
+        self.place.join("net")
     }
 
     /// A sysfs of our network namespace.
@@ -95,12 +108,31 @@ impl Root {
         openat2(&root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
     }
 
-    fn mount_layers(&self, specification: &ShimSpecification, files: &Files) -> Result<(), ImError> {
-        let namespace = user_namespace(specification.uid_base)?;
+    /// Makes the instance's user and network namespaces, which outlive any one container, and enters the latter.
+    ///
+    /// The runtime joins the user namespace first, and from there can only join a network namespace that belongs to it.
+    fn make_namespaces(&self, uid_base: u32) -> Result<OwnedFd, ImError> {
+        let what = || "make the instance's namespaces".to_owned();
+        let holder = Holder::start(uid_base).context(what)?;
+        for (kind, path) in [("user", self.user_namespace()), ("net", self.network_namespace())] {
+            File::create(&path).context(what)?;
+            mount_bind(holder.namespace(kind), &path).context(what)?;
+        }
+        let network = File::open(self.network_namespace()).context(what)?;
+        move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network)).context(what)?;
+        File::open(self.user_namespace()).map(OwnedFd::from).context(what)
+    }
+
+    fn mount_layers(
+        &self,
+        specification: &ShimSpecification,
+        files: &Files,
+        namespace: &OwnedFd,
+    ) -> Result<(), ImError> {
         let mut lower = Vec::new();
         for (number, layer) in specification.layers.iter().enumerate() {
             let target = self.folder(&format!("l{number}"))?;
-            mount_layer(layer, &target, &namespace)?;
+            mount_layer(layer, &target, namespace)?;
             lower.push(target.display().to_string());
         }
         lower.reverse(); // Overlayfs wants the highest first.
@@ -198,37 +230,49 @@ fn mount_layer(layer: &Path, target: &Path, namespace: &OwnedFd) -> Result<(), I
     move_mount(tree.as_fd(), "", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).context(what)
 }
 
-/// A user namespace with the instance's mapping, for idmapped mounts. It lives as long as its descriptor.
-fn user_namespace(uid_base: u32) -> Result<OwnedFd, ImError> {
-    let flags = u64::try_from(libc::CLONE_NEWUSER | libc::SIGCHLD).unwrap_or_default();
-    // SAFETY: like fork; this process has one thread, and the child makes only the two system calls below.
-    #[expect(unsafe_code, reason = "a namespace needs a process to be made by")]
-    let child = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
-    if child == 0 {
-        // SAFETY: system calls without memory; the child dies with us or is killed below.
-        #[expect(unsafe_code, reason = "after fork nothing but system calls is allowed")]
-        unsafe {
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-            loop {
-                libc::pause();
-            }
-        }
-    }
-    if child < 0 {
-        return Err(io::Error::last_os_error()).context(|| "make a user namespace".to_owned());
-    }
-    let opened = map_and_open(child, uid_base);
-    let pid = i32::try_from(child).ok().and_then(rustix::process::Pid::from_raw);
-    if let Some(pid) = pid {
-        let _gone = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-        let _status = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
-    }
-    opened.context(|| "make a user namespace".to_owned())
+/// A process that does nothing but be in a new user namespace, with the instance's mapping, and in a new network
+/// namespace that belongs to it. It is killed when dropped.
+struct Holder {
+    process: i64,
 }
 
-fn map_and_open(child: i64, uid_base: u32) -> io::Result<OwnedFd> {
-    for kind in ["uid", "gid"] {
-        fs::write(format!("/proc/{child}/{kind}_map"), format!("0 {uid_base} {RANGE}\n"))?;
+impl Holder {
+    fn start(uid_base: u32) -> io::Result<Self> {
+        let flags = libc::CLONE_NEWUSER | libc::CLONE_NEWNET | libc::SIGCHLD;
+        let flags = u64::try_from(flags).unwrap_or_default();
+        // SAFETY: like fork; this process has one thread, and the child makes only the two system calls below.
+        #[expect(unsafe_code, reason = "a namespace needs a process to be made by")]
+        let process = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
+        if process == 0 {
+            // SAFETY: system calls without memory; the child dies with us or is killed.
+            #[expect(unsafe_code, reason = "after fork nothing but system calls is allowed")]
+            unsafe {
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                loop {
+                    libc::pause();
+                }
+            }
+        }
+        if process < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let holder = Self { process };
+        for kind in ["uid", "gid"] {
+            fs::write(format!("/proc/{process}/{kind}_map"), format!("0 {uid_base} {RANGE}\n"))?;
+        }
+        Ok(holder)
     }
-    Ok(File::open(format!("/proc/{child}/ns/user"))?.into())
+
+    fn namespace(&self, kind: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/ns/{kind}", self.process))
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        if let Some(pid) = i32::try_from(self.process).ok().and_then(Pid::from_raw) {
+            let _gone = kill_process(pid, Signal::KILL);
+            let _status = waitpid(Some(pid), WaitOptions::empty());
+        }
+    }
 }

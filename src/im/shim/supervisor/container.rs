@@ -1,7 +1,5 @@
 //! The container of an instance: made, limited, started, and cleared away.
 
-use std::path::PathBuf;
-
 use crate::im::{
     ImError,
     cgroup::{AGENT, APP, SSH},
@@ -25,7 +23,7 @@ impl Supervisor {
         };
         let read = |path| self.root.read(path).unwrap_or_default();
         let user = user::find(&self.instance.process.user, &read("etc/passwd"), &read("etc/group"))?;
-        let network = PathBuf::from(format!("/proc/{}/ns/net", std::process::id()));
+        let (user_namespace, network_namespace) = (self.root.user_namespace(), self.root.network_namespace());
         let (root, sys, etc, cgroup) = (self.root.path(), self.root.sys(), self.root.etc(), self.cgroups.absolute());
         let config = spec::container(&Container {
             process: ContainerProcess {
@@ -41,14 +39,16 @@ impl Supervisor {
             etc: &etc,
             hostname: &self.hostname,
             cgroup: &cgroup,
-            network: &network,
+            user_namespace: &user_namespace,
+            network_namespace: &network_namespace,
             uid_base: self.specification.uid_base,
             shared_memory_bytes: (self.instance.resources.memory_bytes / 2).min(64 << 20),
         })?;
         write_json(&self.files.bundle().join("config.json"), &config)?;
-        let (stdout, first) = self.output.pipe()?;
-        let (stderr, second) = self.output.pipe()?;
-        self.readers = vec![first, second];
+        // One pipe for both, so that the log has them in the order in which they were written.
+        let (stderr, reader) = self.output.pipe()?;
+        let stdout = stderr.try_clone().context(|| "duplicate a descriptor".to_owned())?;
+        self.reader = Some(reader);
         let descriptors = Descriptors { stdout, stderr, more };
         let pid = self.runtime.create(&self.id, &self.files.bundle(), descriptors).await?;
         let process = Process::open(pid)?.ok_or_else(|| ImError::Unusable("the container ended at once".to_owned()))?;

@@ -67,7 +67,7 @@ pub struct Supervisor {
     user_authorities: Vec<String>,
     output: Log,
     agent_output: Log,
-    readers: Vec<JoinHandle<()>>,
+    reader: Option<JoinHandle<()>>,
     container: Option<Process>,
     agent: Option<Agent>,
     failures: Failures,
@@ -127,7 +127,7 @@ impl Supervisor {
             user_authorities: specification.user_authorities.clone(),
             output: Log::open(files.output(), LOG_BYTES_MAX),
             agent_output: Log::open(files.agent_output(), LOG_BYTES_MAX / 8),
-            readers: Vec::new(),
+            reader: None,
             container: None,
             agent: None,
             failures: Failures::default(),
@@ -268,7 +268,7 @@ impl Supervisor {
     async fn container_ended(&mut self) {
         let Some(container) = self.container.take() else { return };
         let exit = container.reap();
-        for reader in std::mem::take(&mut self.readers) {
+        if let Some(reader) = self.reader.take() {
             let _all = tokio::time::timeout(OUTPUT_SECONDS_MAX, reader).await;
         }
         self.clean().await;

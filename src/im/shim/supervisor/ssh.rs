@@ -35,7 +35,13 @@ impl Supervisor {
             environment: self.instance.process.environment.clone(),
             working_directory: self.instance.process.working_directory.clone(),
         };
-        let started = match self.cgroups.make(AGENT).and_then(|()| self.port.open()) {
+        let prepared = self
+            .cgroups
+            .make(AGENT)
+            // Killing the agent before may have left the limit at nothing.
+            .and_then(|()| self.cgroups.limit(SSH, &self.specification.reserve))
+            .and_then(|()| self.port.open());
+        let started = match prepared {
             Ok(()) => {
                 let start = agent::Start {
                     runtime: &*self.runtime,
