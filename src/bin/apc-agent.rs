@@ -1,3 +1,8 @@
 //! `apc-agent`: the SSH server inside an instance.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    gatehouse::ssh::agent::main(&arguments)
+}
