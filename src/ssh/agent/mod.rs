@@ -9,6 +9,7 @@ mod admission;
 mod control;
 mod enter;
 mod handler;
+mod idle;
 mod lease;
 mod outlet;
 mod poll;
@@ -49,10 +50,12 @@ use crate::ssh::{
 const LISTENER: RawFd = 4;
 const CONTROL: RawFd = 5;
 
-/// The whole program: `apc-agent` serves, `apc-agent enter FD` is what it starts for each session.
+/// The whole program: `apc-agent` serves, `apc-agent enter FD` is what it starts for each session, `apc-agent idle` is the
+/// first process of an instance without a command.
 pub fn main(arguments: &[OsString]) -> ExitCode {
     match arguments {
         [] => run(),
+        [mode] if mode == "idle" => idle::run(),
         [mode, descriptor] if mode == "enter" => enter::run(descriptor),
         _ => ExitCode::from(2),
     }
