@@ -210,16 +210,7 @@ impl<'a> Reader<'a> {
         (lexeme.token == wanted || is_foreign).then_some(rest)
     }
 
-    fn skip_negation(&mut self, input: Stream<'a>) -> Stream<'a> {
-        let is_negation = |input: Stream<'a>| match input.peek() {
-            Some(lexeme) if lexeme.token == Token::Bang => true,
-            // `not` is an ordinary claim type, unless another claim type or a parenthesis follows.
-            Some(lexeme) if lexeme.token == Token::Word && lexeme.text.eq_ignore_ascii_case("not") => {
-                input.look(1).is_some_and(|it| it.token == Token::LeftParen || it.token == Token::Word)
-                    && !input.look(1).is_some_and(|it| is_operator_word(it.text))
-            }
-            Some(_) | None => false,
-        };
+    pub(super) fn skip_negation(&mut self, input: Stream<'a>) -> Stream<'a> {
         if !is_negation(input) {
             return input;
         }
@@ -302,7 +293,8 @@ impl<'a> Reader<'a> {
         let value = found.filter(|it| it.token == Token::String);
         self.push(match value {
             Some(_) => error.with_fix("write `==`", false, input.gap(), " =="),
-            None => error.with_help(format!("for example `role == {}`", before.text.escape_debug())),
+            None if before.text == "role" => error.with_help("for example `role == admin`"),
+            None => error.with_help(format!("for example `role == {}`, if it is a role", before.text.escape_debug())),
         });
         nom::Err::Error(Trouble::Reported)
     }
@@ -336,6 +328,17 @@ impl<'a> Reader<'a> {
             .with_help("to compare with a part of the realm, bind a variable in it: `\"[name]\"`"),
         );
         rest
+    }
+}
+
+/// `!`, or `not` where it is no claim type because a parenthesis or a claim type follows.
+fn is_negation(input: Stream<'_>) -> bool {
+    match (input.peek(), input.look(1)) {
+        (Some(lexeme), _) if lexeme.token == Token::Bang => true,
+        (Some(lexeme), Some(next)) if lexeme.token == Token::Word && lexeme.text.eq_ignore_ascii_case("not") => {
+            next.token == Token::LeftParen || (next.token == Token::Word && !is_operator_word(next.text))
+        }
+        _ => false,
     }
 }
 

@@ -119,6 +119,8 @@ impl<'a> Reader<'a> {
     }
 
     fn open_parenthesis(&mut self, input: Stream<'a>) -> Stream<'a> {
+        // `if ! (...)` and `if not (...)`.
+        let input = self.skip_negation(input);
         match input.next() {
             Some((rest, lexeme)) if lexeme.token == Token::LeftParen => rest,
             Some(_) | None => {
