@@ -77,6 +77,12 @@ impl Source {
         self.text.get(span.range()).unwrap_or_default()
     }
 
+    /// Where a part of the text begins; behind the end where it is no part.
+    pub(crate) fn offset_of(&self, part: &str) -> usize {
+        let offset = part.as_ptr().addr().wrapping_sub(self.text.as_ptr().addr());
+        offset.min(self.text.len())
+    }
+
     /// Line and column of a byte offset; the end of the text where it lies behind it.
     pub fn location(&self, offset: usize) -> Location {
         let line = self.line(offset);
@@ -88,6 +94,14 @@ impl Source {
     /// The line of a byte offset, from 1; cheaper than [`Source::location`] where lines are long.
     pub fn line(&self, offset: usize) -> usize {
         self.line_starts.partition_point(|&start| start <= offset)
+    }
+
+    /// A line, from 1, without what ends it.
+    pub fn line_span(&self, line: usize) -> Span {
+        let start = self.line_starts.get(line.saturating_sub(1)).copied().unwrap_or(self.text.len());
+        let end = self.line_starts.get(line).map_or(self.text.len(), |next| next.saturating_sub(1));
+        let text = self.text.get(start..end).unwrap_or_default();
+        Span::new(start, start.saturating_add(text.strip_suffix('\r').unwrap_or(text).len()))
     }
 
     /// Blanks at the start of the line of a byte offset.

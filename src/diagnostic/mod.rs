@@ -1,6 +1,8 @@
 //! What is wrong with a document, where, and the way out.
 
 mod code;
+mod excerpt;
+pub mod printable;
 pub mod render;
 
 pub use code::{Code, Severity};

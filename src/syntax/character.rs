@@ -1,5 +1,7 @@
 //! What kinds of characters there are in a document (reference section 2).
 
+use unicode_normalization::char::is_combining_mark;
+
 /// Whether this is a letter or digit of a word; marks count with the letter that they stand on.
 pub fn is_word(c: char) -> bool {
     is_name(c) || matches!(c, '@' | '*' | '/' | ':')
@@ -10,11 +12,11 @@ pub fn is_name(c: char) -> bool {
     c.is_ascii_digit() || matches!(c, '.' | '_' | '-') || is_letter(c)
 }
 
-/// Whether this is a letter or a mark on one.
+/// Whether this is a letter of some alphabet, or a mark on one.
 pub fn is_letter(c: char) -> bool {
-    // `is_alphabetic` also has letter-like numbers and circled letters; they are harmless, but the lexer decides by
-    // the general category, and the two are only ever asked about words that the lexer made.
-    c.is_alphabetic() || unicode_normalization::char::is_combining_mark(c)
+    // `is_alphabetic` has Roman numerals and letters in circles and squares too, which are symbols.
+    let is_symbol = c.is_numeric() || matches!(c, '\u{24B6}'..='\u{24E9}' | '\u{1F130}'..='\u{1F189}');
+    (c.is_alphabetic() && !is_symbol) || is_combining_mark(c)
 }
 
 /// Whether this has no width or changes the direction of what follows, so that a reader cannot see it.

@@ -1,7 +1,7 @@
 //! Text to realm: in a document, at the right of `fqnMatch`, and in values such as those of `package.allow`.
 
 use crate::{
-    diagnostic::{Code, Diagnostic},
+    diagnostic::{Code, Diagnostic, printable::short},
     limits::{FQN_BYTES_MAX, FQN_SEGMENTS_MAX},
     source::Span,
     syntax::{
@@ -196,16 +196,16 @@ fn bad_character(part: Part<'_>, c: char) -> Box<Diagnostic> {
             .into(),
         '[' | ']' => part.error(
             Code::BadSegment,
-            format!("a variable in a realm is a whole segment, and `{}` is more than a variable", part.text),
+            format!("a variable in a realm is a whole segment, and `{}` is more than a variable", short(part.text)),
             "write `[name]` alone between two `/`",
         ),
         ':' => part.error(
             Code::BadSegment,
-            format!("`{}` has a `:` in a segment", part.text),
+            format!("`{}` has a `:` in a segment", short(part.text)),
             "`::` stands behind the type and before the local name, nowhere else",
         ),
         _ => {
-            let message = format!("`{}` may not stand in a realm", c.escape_debug());
+            let message = format!("`{}` may not stand in a realm", short(c.encode_utf8(&mut [0; 4])));
             part.error(Code::BadSegment, message, "in this segment")
         }
     }
@@ -216,7 +216,7 @@ fn resource_type(part: Part<'_>) -> Result<Name> {
     if known.clone().any(|it| it == part.text) {
         return Ok(part.name());
     }
-    let message = format!("no resource type `{}`", part.text.escape_debug());
+    let message = format!("no resource type `{}`", short(part.text));
     let error = part.error(Code::UnknownResourceType, message, "not a resource type");
     Err(match closest(part.text, known.clone()) {
         Some(near) => error.with_help(format!("did you mean `{near}`?")).with_fix(
@@ -233,7 +233,7 @@ fn resource_type(part: Part<'_>) -> Result<Name> {
 /// The text has no `::/`: says what the author may have meant by it.
 fn without_root(part: Part<'_>) -> Box<Diagnostic> {
     let text = part.text;
-    let message = format!("`{}` is no realm", text.escape_debug());
+    let message = format!("`{}` is no realm", short(text));
     let error = part.error(Code::MalformedRealm, message, "a realm looks like `job::/sandbox/tom`");
     let split = text.split_once(':').map(|(before, behind)| (before, behind.trim_start_matches(':')));
     let meant = match split {
@@ -247,13 +247,10 @@ fn without_root(part: Part<'_>) -> Box<Diagnostic> {
     };
     let is_realm = meant != text && realm(Part { text: &meant, offset: 0 }).is_ok();
     match (is_realm, split) {
-        (true, Some(_)) => error.with_help(format!("behind the resource type stands `::/`: `{meant}`")).with_fix(
-            format!("write `{meant}`"),
-            false,
-            part.span(),
-            meant,
-        ),
-        (true, None) => error.with_help(format!("name the resource type first, for example `{meant}`")),
+        (true, Some(_)) => error
+            .with_help(format!("behind the resource type stands `::/`: `{}`", short(&meant)))
+            .with_fix(format!("write `{}`", short(&meant)), false, part.span(), meant),
+        (true, None) => error.with_help(format!("name the resource type first, for example `{}`", short(&meant))),
         (false, _) => *error,
     }
     .into()

@@ -31,14 +31,12 @@ pub(crate) struct Stream<'a> {
 /// Why a parser could not go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trouble {
-    /// Something else belongs at `span`.
+    /// Something else belongs there.
     Unexpected {
         /// What belongs there.
         wanted: &'static str,
-        /// What stands there; nothing at the end of the text.
-        met: Option<Token>,
-        /// Where.
-        span: Span,
+        /// Which lexeme stands there, counted from the first; none at the end of the text.
+        at: usize,
     },
     /// It was told already.
     Reported,
@@ -52,6 +50,11 @@ impl<'a> Stream<'a> {
 
     fn rest(self) -> &'a [Lexeme<'a>] {
         self.all.get(self.at..self.stop).unwrap_or_default()
+    }
+
+    /// The same from another lexeme on.
+    pub(crate) fn seek(self, at: usize) -> Self {
+        Self { at: at.min(self.stop), ..self }
     }
 
     /// The next lexeme.
@@ -105,10 +108,11 @@ impl<'a> Stream<'a> {
     }
 
     /// The error that `wanted` does not stand here.
+    #[inline(never)]
     pub(crate) fn unexpected(self, wanted: &'static str) -> nom::Err<Trouble> {
         nom::Err::Error(match self.peek() {
             Some(lexeme) if lexeme.flawed => Trouble::Reported,
-            met => Trouble::Unexpected { wanted, met: met.map(|it| it.token), span: self.span() },
+            Some(_) | None => Trouble::Unexpected { wanted, at: self.at },
         })
     }
 }
@@ -130,7 +134,7 @@ pub(crate) fn token(wanted: Token) -> impl Fn(Stream<'_>) -> Parsed<'_, Lexeme<'
 
 impl ParseError<Stream<'_>> for Trouble {
     fn from_error_kind(input: Stream<'_>, _kind: ErrorKind) -> Self {
-        Self::Unexpected { wanted: "something else", met: input.token(), span: input.span() }
+        Self::Unexpected { wanted: "something else", at: input.at }
     }
 
     fn append(_input: Stream<'_>, _kind: ErrorKind, other: Self) -> Self {

@@ -1,14 +1,21 @@
 //! The words of the language as regular expressions: the only file that knows logos.
+//!
+//! To these expressions every character beyond ASCII is a letter, but for quotes and spaces; which of them are letters
+//! indeed is asked of what was read. The tables of Unicode's classes, multiplied by the expressions that need them,
+//! would take minutes to compile.
 
 use logos::Logos;
 
+use crate::syntax::character::is_letter;
+
 /// Kind of a lexeme. What stands below `Header` never reaches the parser: the lexer drops, mends or reports it.
 #[derive(Logos, Debug, Clone, Copy, PartialEq, Eq)]
-#[logos(subpattern word = r"[\p{L}\p{M}0-9._@*/:\-]")]
-#[logos(subpattern name = r"[\p{L}\p{M}0-9_\-]+")]
-#[logos(subpattern blank = r"[\p{L}_][\p{L}\p{M}0-9_.\-]*")]
-#[logos(subpattern phrase = r"[\p{L}_][\p{L}\p{M}0-9_. \-]*")]
-#[logos(subpattern odd = r#"[^ \t\r\n"{}()\[\],<>=!&|;#“”‘’\p{Z}]"#)]
+#[logos(subpattern far = r"[^\x00-\x7F“”‘’\u{A0}\u{1680}\u{2000}-\u{200A}\u{2028}\u{2029}\u{202F}\u{205F}\u{3000}]")]
+#[logos(subpattern word = r"([A-Za-z0-9._@*/:\-]|(?&far))")]
+#[logos(subpattern name = r"([A-Za-z0-9_\-]|(?&far))+")]
+#[logos(subpattern blank = r"([A-Za-z_]|(?&far))([A-Za-z0-9_.\-]|(?&far))*")]
+#[logos(subpattern phrase = r"([A-Za-z_]|(?&far))([A-Za-z0-9_. \-]|(?&far))*")]
+#[logos(subpattern odd = r#"([^ \t\r\n"{}()\[\],<>=!&|;#\x80-\u{10FFFF}]|(?&far))"#)]
 pub(crate) enum Token {
     #[token("{")]
     LeftBrace,
@@ -72,7 +79,7 @@ pub(crate) enum Token {
     #[regex(r"#[^\n]*", allow_greedy = true)]
     Hash,
     /// White space that is none of ours.
-    #[regex(r"[\p{Z}--[ ]]+")]
+    #[regex(r"[\u{A0}\u{1680}\u{2000}-\u{200A}\u{2028}\u{2029}\u{202F}\u{205F}\u{3000}]+")]
     UnusualSpace,
     /// `\r` without `\n`.
     #[regex(r"\r+", priority = 1)]
@@ -108,7 +115,9 @@ impl Token {
     pub(crate) fn first(text: &str) -> Option<(Self, usize)> {
         let mut lexer = Self::lexer(text);
         let token = lexer.next()?.unwrap_or(Self::Odd);
-        Some((token, lexer.span().end))
+        let is_word = matches!(token, Self::Word | Self::Variable | Self::Path | Self::Placeholder);
+        let is_odd = is_word && lexer.slice().contains(|c: char| !c.is_ascii() && !is_letter(c));
+        Some((if is_odd { Self::Odd } else { token }, lexer.span().end))
     }
 
     /// As a person calls it.

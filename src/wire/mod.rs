@@ -8,7 +8,7 @@ pub mod im;
 pub mod job;
 pub mod join;
 pub mod policy;
-pub mod printable;
+pub use crate::diagnostic::printable;
 pub mod session;
 pub mod shim;
 pub mod sign;

@@ -3,7 +3,7 @@
 use unicode_normalization::UnicodeNormalization;
 
 use crate::{
-    diagnostic::{Code, Diagnostic},
+    diagnostic::{Code, Diagnostic, printable::short},
     source::Span,
     syntax::{
         character::{is_bidi_control, is_bidi_override, is_forbidden_control, is_invisible, is_letter, is_word},
@@ -109,9 +109,9 @@ impl Lexer<'_, '_> {
         let Some((at, c)) = text.char_indices().find(is_strange) else { return };
         let at = span.start.saturating_add(at);
         let place = Span::new(at, at.saturating_add(c.len_utf8()));
-        let shown = c.escape_debug();
+        let shown = short(c.encode_utf8(&mut [0; 4]));
         if matches!(c, '$' | '%') && text.len() > 1 {
-            let message = format!("`{}` is a placeholder that was never filled in", text.escape_debug());
+            let message = format!("`{}` is a placeholder that was never filled in", short(text));
             self.found.push(
                 Diagnostic::new(Code::Placeholder, span, message, "write the real name here")
                     .with_help("the language knows no environment; a variable is `[name]`, and a realm binds it"),

@@ -3,7 +3,7 @@
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use crate::{
-    diagnostic::{Code, Diagnostic},
+    diagnostic::{Code, Diagnostic, printable::short},
     source::{Source, Span},
     syntax::findings::Findings,
 };
@@ -43,7 +43,7 @@ fn diagnose(word: &str, offset: usize) -> Diagnostic {
         Code::NotNfc,
         span,
         "this text is not in Unicode normalization form C",
-        format!("looks like `{}`, but is other text", mended.escape_debug()),
+        format!("looks like `{}`, but is other text", short(&mended)),
     )
     .with_help("texts are compared byte for byte, so each has to be written in one way only")
     .with_fix("write it in normalization form C", true, span, mended)

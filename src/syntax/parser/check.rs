@@ -1,7 +1,7 @@
 //! What the grammar cannot say: which right sides an operator takes, which names and variables there are.
 
 use crate::{
-    diagnostic::{Code, Diagnostic},
+    diagnostic::{Code, Diagnostic, printable::short},
     limits::CLAIM_VALUES_MAX,
     source::Span,
     syntax::{
@@ -43,7 +43,7 @@ impl<'a> Reader<'a> {
         if lexeme.flawed || lexeme.text.chars().all(is_part) {
             return;
         }
-        let text = lexeme.text.escape_debug();
+        let text = short(lexeme.text);
         let error = Diagnostic::new(
             Code::BadName,
             lexeme.span,
@@ -52,7 +52,7 @@ impl<'a> Reader<'a> {
         );
         let plain = lexeme.text.trim_end_matches(':');
         self.push(if plain.chars().all(is_part) && !plain.is_empty() {
-            error.with_fix(format!("write `{plain}`"), false, lexeme.span, plain)
+            error.with_fix(format!("write `{}`", short(plain)), false, lexeme.span, plain)
         } else if lexeme.text.contains("::") {
             error.with_help(
                 "if a policy begins here, `{` belongs behind its realm; if it is a value, `,` belongs before it",
@@ -79,7 +79,7 @@ impl<'a> Reader<'a> {
         let error = Diagnostic::new(
             Code::UnboundVariable,
             name.span,
-            format!("the realm binds no `[{}]`", name.text),
+            format!("the realm binds no `[{}]`", short(&name.text)),
             "a variable gets its value from a segment of the realm",
         );
         let near = closest(&name.text, bound.iter().map(String::as_str)).map(str::to_owned);
@@ -91,9 +91,9 @@ impl<'a> Reader<'a> {
                 format!("[{near}]"),
             ),
             (None, []) => {
-                error.with_help(format!("bind it: `job::/sandbox/[{}]`; as plain text it is `\\[`", name.text))
+                error.with_help(format!("bind it: `job::/sandbox/[{}]`; as plain text it is `\\[`", short(&name.text)))
             }
-            (None, bound) => error.with_help(format!("bound are [{}]", bound.join("], ["))),
+            (None, bound) => error.with_help(format!("bound are [{}]", short(&bound.join("], [")))),
         };
         self.ground.told.push(name.text.clone());
         self.push(error);
@@ -177,7 +177,7 @@ impl<'a> Reader<'a> {
             Diagnostic::new(
                 Code::NotMonotone,
                 comparison.operator_span,
-                format!("`{sign}` does not apply to `{}`, which rules assert", claim_type.text),
+                format!("`{sign}` does not apply to `{}`, which rules assert", short(&claim_type.text)),
                 "else one more grant could take another away",
             )
             .with_label(claim_type.span, "a claim without an issuer is one that rules assert")
@@ -253,7 +253,7 @@ impl<'a> Reader<'a> {
         let diagnostic = Diagnostic::new(
             Code::NotANetwork,
             value.span,
-            format!("right of `inCidr` stands a network, and `{}` is none", text.escape_debug()),
+            format!("right of `inCidr` stands a network, and `{}` is none", short(text)),
             error.to_string(),
         );
         self.push(match error {
@@ -278,7 +278,7 @@ impl<'a> Reader<'a> {
                 Diagnostic::new(
                     Code::NotOrdered,
                     value.span,
-                    format!("`{}` has no place in an order", text.escape_debug()),
+                    format!("`{}` has no place in an order", short(text)),
                     error.to_string(),
                 )
                 .with_help("such values are `42`, `500MB`, `10Mbps`, `15m`, `2026-01-31` and `\"08:30\"`"),

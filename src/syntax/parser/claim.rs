@@ -1,7 +1,7 @@
 //! Claims: a type and what it is asserted with.
 
 use crate::{
-    diagnostic::{Code, Diagnostic, Edit, Fix},
+    diagnostic::{Code, Diagnostic, Edit, Fix, printable::short},
     source::Span,
     syntax::{
         ast::{Asserted, Claim, Name},
@@ -48,7 +48,7 @@ impl<'a> Reader<'a> {
                 gaps.push(rest.gap());
             }
         }
-        self.forgotten_commas(&claim_type, &gaps, rest);
+        self.forgotten_commas(&claim_type, &gaps);
         if asserted.is_empty() {
             return Ok((rest, None));
         }
@@ -85,7 +85,7 @@ impl<'a> Reader<'a> {
                 Diagnostic::new(
                     Code::ForeignIssuer,
                     issuer.span.to(arrow.span),
-                    format!("rules assert claims of their own, never of `{}`", issuer.text.escape_debug()),
+                    format!("rules assert claims of their own, never of `{}`", short(issuer.text)),
                     "an issuer belongs only into conditions and right of a claim type",
                 )
                 .with_fix("remove the issuer", false, issuer.span.to(arrow.span), ""),
@@ -172,14 +172,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn forgotten_commas(&mut self, claim_type: &Name, gaps: &[Span], rest: Stream<'a>) {
-        let (Some(first), Some(last)) = (gaps.first(), gaps.last()) else { return };
+    fn forgotten_commas(&mut self, claim_type: &Name, gaps: &[Span]) {
+        let Some(first) = gaps.first() else { return };
         let edits = gaps.iter().map(|gap| Edit { span: *gap, text: ",".to_owned() }).collect();
-        let span = Span::new(first.start, rest.gap().start.min(last.start.saturating_add(1)));
         let mut error = Diagnostic::new(
             Code::ForgottenComma,
-            span,
-            format!("two values of `{}` have no comma between them", claim_type.text.escape_debug()),
+            *first,
+            format!("two values of `{}` have no comma between them", short(&claim_type.text)),
             "`,` belongs here",
         );
         error.fixes.push(Fix { title: "write a comma".to_owned(), safe: false, edits });
@@ -194,7 +193,7 @@ impl<'a> Reader<'a> {
     }
 
     fn missing_value(&mut self, input: Stream<'a>, claim_type: &Name, comma: Option<Span>) -> Stream<'a> {
-        let text = claim_type.text.escape_debug();
+        let text = short(&claim_type.text);
         let error = match comma {
             Some(comma) => Diagnostic::new(
                 Code::MissingValue,

@@ -1,7 +1,7 @@
-//! Conditions.
+//! Conditions. What [`crate::syntax::parser::item`] says of stack holds here too.
 
 use crate::{
-    diagnostic::{Code, Diagnostic},
+    diagnostic::{Code, Diagnostic, printable::short},
     limits::NESTING_MAX,
     source::Span,
     syntax::{
@@ -44,59 +44,63 @@ const FOREIGN: [(&str, &str); 14] = [
 ];
 
 impl<'a> Reader<'a> {
+    /// Adds one expression to `out`.
+    ///
     /// ```ebnf
     /// expr = conjunction , { "||" , conjunction } ;
     /// ```
-    pub(super) fn expr(&mut self, input: Stream<'a>) -> Parsed<'a, Expr> {
-        let (mut rest, first) = self.conjunction(input)?;
-        let mut parts = vec![first];
+    pub(super) fn expr(&mut self, input: Stream<'a>, out: &mut Vec<Expr>) -> Parsed<'a, ()> {
+        let mut parts = Vec::new();
+        let (mut rest, ()) = self.conjunction(input, &mut parts)?;
         while let Some(behind) = self.joint(rest, Token::Or) {
-            let (behind, part) = self.conjunction(behind)?;
-            parts.push(part);
-            rest = behind;
+            (rest, ()) = self.conjunction(behind, &mut parts)?;
         }
-        Ok((rest, one_or(parts, Expr::Or)))
+        push_one_or(out, parts, Expr::Or);
+        Ok((rest, ()))
     }
 
     /// ```ebnf
     /// conjunction = primary , { "&&" , primary } ;
     /// ```
-    fn conjunction(&mut self, input: Stream<'a>) -> Parsed<'a, Expr> {
-        let (mut rest, first) = self.primary(input)?;
-        let mut parts = vec![first];
+    fn conjunction(&mut self, input: Stream<'a>, out: &mut Vec<Expr>) -> Parsed<'a, ()> {
+        let mut parts = Vec::new();
+        let (mut rest, ()) = self.primary(input, &mut parts)?;
         while let Some(behind) = self.joint(rest, Token::And) {
-            let (behind, part) = self.primary(behind)?;
-            parts.push(part);
-            rest = behind;
+            (rest, ()) = self.primary(behind, &mut parts)?;
         }
-        Ok((rest, one_or(parts, Expr::And)))
+        push_one_or(out, parts, Expr::And);
+        Ok((rest, ()))
     }
 
     /// ```ebnf
     /// primary = "(" , expr , ")" | comparison ;
     /// ```
-    fn primary(&mut self, input: Stream<'a>) -> Parsed<'a, Expr> {
+    fn primary(&mut self, input: Stream<'a>, out: &mut Vec<Expr>) -> Parsed<'a, ()> {
         let input = self.skip_negation(input);
         if input.token() != Some(Token::LeftParen) {
-            return self.comparison_expr(input);
+            return self.comparison_expr(input, out);
         }
         if self.depth() >= NESTING_MAX {
             self.too_deep(input);
             return Err(nom::Err::Error(Trouble::Reported));
         }
+        let mut inner = Vec::new();
         self.parentheses = self.parentheses.saturating_add(1);
-        let (rest, expr) = self.expr(input.skip())?;
+        let (rest, ()) = self.expr(input.skip(), &mut inner)?;
         self.parentheses = self.parentheses.saturating_sub(1);
-        let (rest, end) = token(Token::RightParen)(rest).map_err(|_| rest.unexpected("`&&`, `||` or `)`"))?;
-        Ok((rest, Expr::Group(Box::new(expr), input.span().to(end.span))))
+        if rest.token() != Some(Token::RightParen) {
+            return Err(rest.unexpected("`&&`, `||` or `)`"));
+        }
+        push_group(out, inner, input.span().to(rest.span()));
+        Ok((rest.skip(), ()))
     }
 
-    // Apart from `primary`, so that deep parentheses do not pay for the size of a comparison.
     #[inline(never)]
-    fn comparison_expr(&mut self, input: Stream<'a>) -> Parsed<'a, Expr> {
+    fn comparison_expr(&mut self, input: Stream<'a>, out: &mut Vec<Expr>) -> Parsed<'a, ()> {
         let (rest, comparison) = self.comparison(input)?;
         self.check_comparison(&comparison);
-        Ok((rest, Expr::Comparison(comparison)))
+        out.push(Expr::Comparison(comparison));
+        Ok((rest, ()))
     }
 
     /// ```ebnf
@@ -190,6 +194,7 @@ impl<'a> Reader<'a> {
     }
 
     /// What is behind `&&` or `||`, or behind what the author wrote for it, which is then told.
+    #[inline(never)]
     fn joint(&mut self, input: Stream<'a>, wanted: Token) -> Option<Stream<'a>> {
         let (rest, lexeme) = input.next()?;
         let foreign = if wanted == Token::And { ["&", "and"] } else { ["|", "or"] };
@@ -210,6 +215,7 @@ impl<'a> Reader<'a> {
         (lexeme.token == wanted || is_foreign).then_some(rest)
     }
 
+    #[inline(never)]
     pub(super) fn skip_negation(&mut self, input: Stream<'a>) -> Stream<'a> {
         if !is_negation(input) {
             return input;
@@ -259,7 +265,7 @@ impl<'a> Reader<'a> {
             let text = lexeme.text;
             let foreign = FOREIGN.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, sign)| *sign);
             let near = foreign.or_else(|| closest(text, WORDS.iter().map(|(word, _)| *word)));
-            let message = format!("no operator `{}`", text.escape_debug());
+            let message = format!("no operator `{}`", short(text));
             let error = Diagnostic::new(Code::UnknownOperator, lexeme.span, message, "not an operator");
             self.push(match near {
                 Some(near) => error.with_help(format!("did you mean `{near}`?")).with_fix(
@@ -283,7 +289,7 @@ impl<'a> Reader<'a> {
         if found.is_some_and(|it| it.flawed) || before.flawed {
             return nom::Err::Error(Trouble::Reported);
         }
-        let message = format!("`{}` is compared with nothing", before.text.escape_debug());
+        let message = format!("`{}` is compared with nothing", short(before.text));
         let error = Diagnostic::new(
             Code::IncompleteComparison,
             before.span,
@@ -294,7 +300,7 @@ impl<'a> Reader<'a> {
         self.push(match value {
             Some(_) => error.with_fix("write `==`", false, input.gap(), " =="),
             None if before.text == "role" => error.with_help("for example `role == admin`"),
-            None => error.with_help(format!("for example `role == {}`, if it is a role", before.text.escape_debug())),
+            None => error.with_help(format!("for example `role == {}`, if it is a role", short(before.text))),
         });
         nom::Err::Error(Trouble::Reported)
     }
@@ -346,12 +352,17 @@ fn is_operator_word(text: &str) -> bool {
     text == "in" || WORDS.iter().any(|(word, _)| *word == text)
 }
 
-fn one_or(mut parts: Vec<Expr>, many: fn(Vec<Expr>) -> Expr) -> Expr {
-    match (parts.len(), parts.pop()) {
-        (1, Some(only)) => only,
-        (_, last) => {
-            parts.extend(last);
-            many(parts)
-        }
+/// The only part, or all of them as one.
+#[inline(never)]
+fn push_one_or(out: &mut Vec<Expr>, mut parts: Vec<Expr>, many: fn(Vec<Expr>) -> Expr) {
+    if parts.len() == 1 {
+        out.append(&mut parts);
+    } else {
+        out.push(many(parts));
     }
+}
+
+#[inline(never)]
+fn push_group(out: &mut Vec<Expr>, inner: Vec<Expr>, span: Span) {
+    out.extend(inner.into_iter().map(|expr| Expr::Group(Box::new(expr), span)));
 }

@@ -1,8 +1,12 @@
 //! What stands in braces.
+//!
+//! Functions that call each other round in a circle hand what they read to a list of their caller, and leave all else to
+//! functions of their own: a level of nesting costs little stack.
 
 use crate::{
     diagnostic::{Code, Diagnostic},
     limits::{CONDITION_TOKENS_MAX, NESTING_MAX},
+    source::Span,
     syntax::{
         ast::{Block, Expr, Item, Rule},
         parser::{Reader, recover},
@@ -13,25 +17,24 @@ use crate::{
 
 impl<'a> Reader<'a> {
     /// Items up to a `}`, the end of the text, or what can only be another policy.
-    pub(super) fn items(&mut self, mut input: Stream<'a>) -> (Stream<'a>, Vec<Item>) {
-        let mut items = Vec::new();
+    pub(super) fn items(&mut self, mut input: Stream<'a>, out: &mut Vec<Item>) -> Stream<'a> {
         // INVARIANT (progress): each round reads at least one lexeme.
         while let Some(token) = input.token() {
             if token == Token::RightBrace || recover::begins_policy(input) {
                 break;
             }
-            match self.item(input) {
-                Ok((rest, item)) => {
-                    items.extend(item);
-                    input = rest;
-                }
-                Err(trouble) => {
-                    self.report(&trouble);
-                    input = recover::next_item(self.source, input.skip());
-                }
-            }
+            input = match self.item(input, out) {
+                Ok((rest, ())) => rest,
+                Err(trouble) => self.behind_trouble(input, &trouble),
+            };
         }
-        (input, items)
+        input
+    }
+
+    #[inline(never)]
+    fn behind_trouble(&mut self, input: Stream<'a>, trouble: &nom::Err<Trouble>) -> Stream<'a> {
+        self.report(trouble);
+        recover::next_item(self.source, input.skip())
     }
 
     /// One item; none where it could not be read and that was told.
@@ -39,27 +42,25 @@ impl<'a> Reader<'a> {
     /// ```ebnf
     /// item = rule | block | claim ;
     /// ```
-    pub(super) fn item(&mut self, input: Stream<'a>) -> Parsed<'a, Option<Item>> {
+    fn item(&mut self, input: Stream<'a>, out: &mut Vec<Item>) -> Parsed<'a, ()> {
         let input = self.skip_else(input);
-        match input.peek() {
-            Some(lexeme) if lexeme.token == Token::LeftBrace => {
+        match input.token() {
+            Some(Token::LeftBrace) => {
                 let (rest, block) = self.block(input)?;
-                Ok((rest, Some(Item::Block(block))))
+                push_block(out, block);
+                Ok((rest, ()))
             }
-            Some(lexeme) if lexeme.is_word("if") || recover::is_misspelled_if(input) => self.rule_item(input),
-            Some(lexeme) if lexeme.token == Token::Word => {
-                let (rest, claim) = self.claim(input)?;
-                Ok((rest, claim.map(Item::Claim)))
-            }
+            Some(Token::Word) if input.is_word("if") || recover::is_misspelled_if(input) => self.rule(input, out),
+            Some(Token::Word) => self.claim_item(input, out),
             _ => Err(input.unexpected("a claim, `if` or `{`")),
         }
     }
 
-    // Apart from `item`, so that a deep nesting does not pay for the size of a rule.
     #[inline(never)]
-    fn rule_item(&mut self, input: Stream<'a>) -> Parsed<'a, Option<Item>> {
-        let (rest, rule) = self.rule(input)?;
-        Ok((rest, rule.map(Item::Rule)))
+    fn claim_item(&mut self, input: Stream<'a>, out: &mut Vec<Item>) -> Parsed<'a, ()> {
+        let (rest, claim) = self.claim(input)?;
+        out.extend(claim.map(Item::Claim));
+        Ok((rest, ()))
     }
 
     /// A rule; none where its condition could not be read. Its block is read all the same.
@@ -67,46 +68,52 @@ impl<'a> Reader<'a> {
     /// ```ebnf
     /// rule = "if" , "(" , expr , ")" , block ;
     /// ```
-    fn rule(&mut self, input: Stream<'a>) -> Parsed<'a, Option<Rule>> {
-        let keyword = input.span();
+    fn rule(&mut self, input: Stream<'a>, out: &mut Vec<Item>) -> Parsed<'a, ()> {
+        let mut condition = Vec::new();
+        let rest = self.condition(input, &mut condition);
+        let (rest, block) = self.block(rest)?;
+        push_rule(out, input.span(), condition, block);
+        Ok((rest, ()))
+    }
+
+    /// `if ( expr )` of a rule; nothing is added to `out` where the condition could not be read.
+    #[inline(never)]
+    fn condition(&mut self, input: Stream<'a>, out: &mut Vec<Expr>) -> Stream<'a> {
         if !input.is_word("if") {
             self.misspelled_if(input);
         }
-        let (rest, condition) = self.condition(input.skip());
-        let (rest, block) = self.block(rest)?;
-        let span = keyword.to(block.span);
-        Ok((rest, condition.map(|condition| Rule { keyword, condition, block, span })))
-    }
-
-    /// `( expr )` of a rule.
-    fn condition(&mut self, input: Stream<'a>) -> (Stream<'a>, Option<Expr>) {
-        let inner = self.open_parenthesis(input);
-        if let Some(empty) = inner.peek()
-            && empty.token == Token::RightParen
-        {
-            let span = input.span().to(empty.span);
-            self.push(
-                Diagnostic::new(Code::IncompleteComparison, span, "this condition is empty", "nothing to test")
-                    .with_help("what always applies stands in braces without `if`"),
-            );
-            return (inner.skip(), None);
+        let inner = self.open_parenthesis(input.skip());
+        if inner.token() == Some(Token::RightParen) {
+            return self.empty_condition(input, inner);
         }
-        let outer = std::mem::take(&mut self.parentheses);
-        let read = self.expr(inner);
-        self.parentheses = outer;
-        let (rest, expr) = match read {
-            Ok((rest, expr)) => (self.close_condition(rest), Some(expr)),
+        self.parentheses = 0;
+        let read = self.expr(inner, out);
+        self.parentheses = 0;
+        match read {
+            Ok((rest, ())) => {
+                self.check_condition_length(inner, rest);
+                self.close_condition(rest)
+            }
             Err(trouble) => {
                 self.report(&trouble);
-                (recover::behind_condition(inner), None)
+                out.clear();
+                recover::behind_condition(inner)
             }
-        };
-        self.check_condition_length(inner, rest);
-        (rest, expr)
+        }
+    }
+
+    fn empty_condition(&mut self, input: Stream<'a>, inner: Stream<'a>) -> Stream<'a> {
+        let rest = inner.skip();
+        let span = input.skip().span().to(rest.gap());
+        self.push(
+            Diagnostic::new(Code::IncompleteComparison, span, "this condition is empty", "nothing to test")
+                .with_help("what always applies stands in braces without `if`"),
+        );
+        rest
     }
 
     fn check_condition_length(&mut self, inner: Stream<'a>, rest: Stream<'a>) {
-        let tokens = rest.since(inner).saturating_sub(1);
+        let tokens = rest.since(inner);
         if tokens > CONDITION_TOKENS_MAX {
             let span = inner.span().to(rest.gap());
             let message =
@@ -203,5 +210,20 @@ impl<'a> Reader<'a> {
             Diagnostic::new(Code::NestedTooDeeply, input.span(), message, "nothing within this is read")
                 .with_help("let one rule assert a role, and test for it in another"),
         );
+    }
+}
+
+// An item is large: it is put together where no recursion goes on beneath.
+#[inline(never)]
+fn push_block(out: &mut Vec<Item>, block: Block) {
+    out.push(Item::Block(block));
+}
+
+/// Adds a rule, if its condition could be read.
+#[inline(never)]
+fn push_rule(out: &mut Vec<Item>, keyword: Span, mut condition: Vec<Expr>, block: Block) {
+    if let Some(condition) = condition.pop() {
+        let span = keyword.to(block.span);
+        out.push(Item::Rule(Rule { keyword, condition, block, span }));
     }
 }

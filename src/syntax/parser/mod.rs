@@ -13,7 +13,7 @@ mod recover;
 mod value;
 
 use crate::{
-    diagnostic::{Code, Diagnostic},
+    diagnostic::{Code, Diagnostic, printable::short},
     source::{Source, Span},
     syntax::{
         Parse,
@@ -43,8 +43,9 @@ pub fn parse(source: &Source) -> Parse {
     let lexed = lex(&mut lexical, source);
     let mut unnormal = Findings::default();
     check_normal_form(&mut unnormal, source);
-    let mut reader = Reader::new(source);
-    let document = reader.document(Stream::new(&lexed.lexemes));
+    let input = Stream::new(&lexed.lexemes);
+    let mut reader = Reader::new(source, input);
+    let document = reader.document(input);
     let (diagnostics, hidden) = lexical.merge(unnormal).merge(reader.found).finish();
     Parse { document, diagnostics, hidden, comments: lexed.comments }
 }
@@ -72,6 +73,8 @@ struct Ground {
 #[derive(Debug)]
 struct Reader<'a> {
     source: &'a Source,
+    /// The whole document.
+    all: Stream<'a>,
     found: Findings,
     ground: Ground,
     /// Innermost last; the first is the policy's own.
@@ -89,9 +92,10 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(source: &'a Source) -> Self {
+    fn new(source: &'a Source, all: Stream<'a>) -> Self {
         Self {
             source,
+            all,
             found: Findings::default(),
             ground: Ground::default(),
             braces: Vec::new(),
@@ -147,14 +151,10 @@ impl<'a> Reader<'a> {
 
     /// Tells what a parser could not go on with.
     fn report(&mut self, trouble: &nom::Err<Trouble>) {
-        let (wanted, met, span) = match *trouble {
-            nom::Err::Error(Trouble::Unexpected { wanted, met, span })
-            | nom::Err::Failure(Trouble::Unexpected { wanted, met, span }) => (wanted, met, span),
-            nom::Err::Error(Trouble::Reported) | nom::Err::Failure(Trouble::Reported) | nom::Err::Incomplete(_) => {
-                return;
-            }
-        };
-        let found = self.name_token(met, span);
+        let (nom::Err::Error(trouble) | nom::Err::Failure(trouble)) = *trouble else { return };
+        let Trouble::Unexpected { wanted, at } = trouble else { return };
+        let input = self.all.seek(at);
+        let (span, found) = (input.span(), self.name_token(input.token(), input.span()));
         let message = format!("expected {wanted}, found {found}");
         self.push(Diagnostic::new(Code::UnexpectedToken, span, message, format!("{wanted} belongs here")));
     }
@@ -165,7 +165,7 @@ impl<'a> Reader<'a> {
         match met {
             None => "the end of the text".to_owned(),
             Some(Token::Word | Token::Misspelled) if span.end.saturating_sub(span.start) <= SHOWN_BYTES_MAX => {
-                format!("`{}`", self.source.slice(span).escape_debug())
+                format!("`{}`", short(self.source.slice(span)))
             }
             Some(token) => token.describe().to_owned(),
         }

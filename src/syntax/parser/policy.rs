@@ -1,7 +1,7 @@
 //! Policies: a realm and braces.
 
 use crate::{
-    diagnostic::{Code, Diagnostic},
+    diagnostic::{Code, Diagnostic, printable::short},
     source::Span,
     syntax::{
         ast::{Block, Policy, Realm},
@@ -87,7 +87,7 @@ impl<'a> Reader<'a> {
                 "one realm, or something is left over",
             )
             .with_help("if a name has a space in it, it cannot stand in a realm")
-            .with_fix(format!("write `{joined}`"), false, span, joined.clone()),
+            .with_fix(format!("write `{}`", short(&joined)), false, span, joined.clone()),
         );
     }
 
@@ -115,7 +115,7 @@ impl<'a> Reader<'a> {
             Diagnostic::new(
                 Code::Placeholder,
                 span,
-                format!("`{text}` is a placeholder that was never filled in"),
+                format!("`{}` is a placeholder that was never filled in", short(text)),
                 "write the real name here",
             )
             .with_help("to speak of every name at once, bind a variable: `job::/sandbox/[name]`"),
@@ -123,6 +123,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads `{`; nothing where there is none and nothing that could stand in braces.
+    #[inline(never)]
     pub(super) fn open(&mut self, input: Stream<'a>) -> Option<Stream<'a>> {
         if let Some((rest, lexeme)) = input.next()
             && lexeme.token == Token::LeftBrace
@@ -152,30 +153,30 @@ impl<'a> Reader<'a> {
 
     /// Reads items and `}`, behind a `{`.
     pub(super) fn rest_of_block(&mut self, input: Stream<'a>) -> (Stream<'a>, Block) {
-        let (input, items) = self.items(input);
+        let mut items = Vec::new();
+        let input = self.items(input, &mut items);
         let brace = self.braces.pop().unwrap_or(Brace { span: input.gap(), implied: true });
-        match input.next() {
-            Some((rest, lexeme)) if lexeme.token == Token::RightBrace => {
-                self.closed(brace, lexeme);
-                (rest, Block { items, span: brace.span.to(lexeme.span) })
-            }
-            Some(_) | None => {
-                self.unclosed(brace, input);
-                (input, Block { items, span: brace.span.to(input.gap()) })
-            }
-        }
+        let rest = if input.token() == Some(Token::RightBrace) {
+            self.closed(brace, input.span());
+            input.skip()
+        } else {
+            self.unclosed(brace, input);
+            input
+        };
+        (rest, Block { items, span: brace.span.to(rest.gap()) })
     }
 
     /// Remembers a `}` that stands under the line of another `{` than the one that it closes.
-    fn closed(&mut self, brace: Brace, end: Lexeme<'a>) {
+    #[inline(never)]
+    fn closed(&mut self, brace: Brace, end: Span) {
         if brace.implied {
             self.borrowed = self.borrowed.saturating_add(1);
             return;
         }
-        if self.suspect.is_some() || !self.source.is_first_on_line(end.span.start) {
+        if self.suspect.is_some() || !self.source.is_first_on_line(end.start) {
             return;
         }
-        let indent = self.source.indent(end.span.start);
+        let indent = self.source.indent(end.start);
         let is_own = self.source.indent(brace.span.start) == indent;
         let is_outer = self.braces.iter().any(|it| self.source.indent(it.span.start) == indent);
         if !is_own && is_outer {
@@ -184,6 +185,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Tells of a `{` without `}`; once, however many blocks end here for want of it.
+    #[inline(never)]
     fn unclosed(&mut self, brace: Brace, input: Stream<'a>) {
         if brace.implied || self.noticed == Some(input.span()) {
             return;

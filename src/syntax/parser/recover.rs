@@ -6,7 +6,7 @@
 use nom::Input;
 
 use crate::{
-    diagnostic::{Code, Diagnostic},
+    diagnostic::{Code, Diagnostic, printable::short},
     source::Source,
     syntax::{
         lexer::Lexeme,
@@ -37,6 +37,7 @@ pub(super) fn may_begin_policy(input: Stream<'_>) -> bool {
 }
 
 /// Whether this can only be a policy, even within braces.
+#[inline(never)]
 pub(super) fn begins_policy(input: Stream<'_>) -> bool {
     let (realm, behind) =
         if input.is_word("on") { (input.look(1), input.look(2)) } else { (input.peek(), input.look(1)) };
@@ -161,6 +162,7 @@ pub(super) fn brace_on_line<'a>(source: &Source, input: Stream<'a>) -> Option<St
 }
 
 /// `If (`, `when (`: a word before a parenthesis can be nothing but a wrong `if`.
+#[inline(never)]
 pub(super) fn is_misspelled_if(input: Stream<'_>) -> bool {
     const CLAIMS: [&str; 2] = ["permit", "role"];
     let opens = input.look(1).is_some_and(|it| it.token == Token::LeftParen);
@@ -179,7 +181,7 @@ impl<'a> Reader<'a> {
         if matches!(lexeme.text.to_ascii_lowercase().as_str(), "elif" | "elsif" | "elseif") {
             return self.tell_else(lexeme);
         }
-        let message = format!("expected `if`, found `{}`", lexeme.text.escape_debug());
+        let message = format!("expected `if`, found `{}`", short(lexeme.text));
         self.push(
             Diagnostic::new(Code::UnexpectedToken, lexeme.span, message, "a condition begins with `if`").with_fix(
                 "write `if`",
@@ -191,6 +193,7 @@ impl<'a> Reader<'a> {
     }
 
     /// `else {` and `else if`; what follows is read as if it stood alone.
+    #[inline(never)]
     pub(super) fn skip_else(&mut self, input: Stream<'a>) -> Stream<'a> {
         let is_else = input.peek().is_some_and(|it| it.token == Token::Word && it.text.eq_ignore_ascii_case("else"));
         let goes_on = input.look(1).is_some_and(|it| it.token == Token::LeftBrace || it.is_word("if"));
@@ -203,6 +206,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline(never)]
     fn tell_else(&mut self, lexeme: Lexeme<'a>) {
         let message = format!("there is no `{}` in this language", lexeme.text);
         self.push(Diagnostic::new(Code::Else, lexeme.span, message, "the language only ever grants").with_help(
@@ -264,7 +268,7 @@ impl<'a> Reader<'a> {
         let first = input.span();
         let is_else = input.peek().is_some_and(|it| it.token == Token::Word && it.text == "else");
         self.ground = Ground::default();
-        let (rest, _) = self.items(input);
+        let rest = self.items(input, &mut Vec::new());
         // `items` stops at once at what it takes for a policy's beginning; something must have been read.
         let rest = if rest.since(input) == 0 { rest.skip() } else { rest };
         match (closing, rest.token()) {

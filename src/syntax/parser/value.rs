@@ -1,7 +1,7 @@
 //! Values: words, strings, variables.
 
 use crate::{
-    diagnostic::{Code, Diagnostic},
+    diagnostic::{Code, Diagnostic, printable::short},
     source::Span,
     syntax::{
         ast::{Name, Piece, Value},
@@ -21,7 +21,7 @@ impl<'a> Reader<'a> {
         let Some((rest, lexeme)) = input.next() else { return Err(input.unexpected("a value")) };
         let Lexeme { text, span, .. } = lexeme;
         let value = match lexeme.token {
-            Token::String => Value { pieces: self.pieces(text, span.start.saturating_add(1)), quoted: true, span },
+            Token::String => Value { pieces: self.pieces(text, self.source.offset_of(text)), quoted: true, span },
             Token::Variable => Value { pieces: self.pieces(text, span.start), quoted: false, span },
             // `if (` and `on job::/` begin the next item: here a value is missing.
             Token::Word if text == "if" && rest.token() == Some(Token::LeftParen) => {
@@ -129,7 +129,7 @@ impl<'a> Reader<'a> {
             return (Some(c), chars.as_str());
         }
         let span = Span::new(offset, offset.saturating_add(1).saturating_add(escaped.map_or(0, char::len_utf8)));
-        let shown = escaped.map_or_else(String::new, |c| c.escape_debug().to_string());
+        let shown = escaped.map_or_else(String::new, |c| short(c.encode_utf8(&mut [0; 4])));
         self.push(
             Diagnostic::new(
                 Code::UnknownEscape,

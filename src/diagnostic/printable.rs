@@ -27,8 +27,26 @@ impl fmt::Display for Printable<'_> {
     }
 }
 
-/// Whether a character is obeyed or not seen.
-fn is_hidden(character: char) -> bool {
+/// Someone's text for a message: what is hidden is escaped, and of a long text only the beginning is there.
+pub fn short(text: &str) -> String {
+    const CHARACTERS_MAX: usize = 60;
+    let mut shown = String::new();
+    for (count, character) in text.chars().enumerate() {
+        if count == CHARACTERS_MAX {
+            shown.push('…');
+            break;
+        }
+        if is_hidden(character) {
+            shown.extend(character.escape_unicode());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+/// Whether a terminal obeys this character or an eye does not see it.
+pub fn is_hidden(character: char) -> bool {
     character.is_control()
         || matches!(
             character,
