@@ -95,7 +95,7 @@ fn half_a_megabyte_of_anything_is_read_in_time() {
         let start = Instant::now();
         survive(&text);
         // Quadratic time would be hours; this is what an unoptimised build on a busy machine takes, many times over.
-        assert!(start.elapsed() < Duration::from_secs(60), "{before} {unit:?}");
+        assert!(start.elapsed() < Duration::from_mins(1), "{before} {unit:?}");
     }
 }
 
