@@ -41,7 +41,8 @@ pub struct Logins {
     keyring: Arc<Keyring>,
     store: Arc<dyn Store>,
     users: Arc<Users>,
-    failures: FailureLimiter,
+    failures_of_names: FailureLimiter,
+    failures_of_addresses: FailureLimiter,
 }
 
 /// A login on its way: who says to be whom, from where.
@@ -59,21 +60,26 @@ impl Logins {
         store: Arc<dyn Store>,
         users: Arc<Users>,
     ) -> Self {
-        Self { cluster: cluster.to_owned(), gate, keyring, store, users, failures: FailureLimiter::new() }
+        Self {
+            cluster: cluster.to_owned(),
+            gate,
+            keyring,
+            store,
+            users,
+            failures_of_names: FailureLimiter::of_names(),
+            failures_of_addresses: FailureLimiter::of_addresses(),
+        }
     }
 
     /// Answers a token request. Nothing is issued that is not in the audit log.
     pub async fn log_in(&self, request: &TokenRequest, client: Option<IpAddr>) -> Result<TokenResponse, AuthError> {
         let TokenRequest::Password { username, password } = request;
         let attempt = Attempt { subject: username, client };
-        let source = format!("{} {}", client.map_or_else(String::new, |it| it.to_string()), shortened(username));
-        if !self.failures.may_try(&source, self.gate.clock().unix_ms()) {
-            return Err(AuthError::Busy);
-        }
+        let sources = self.begin(&attempt)?;
         let Some(user) = self.users.verify(username, password).await? else {
-            self.failures.failed(&source, self.gate.clock().unix_ms());
             return Err(self.refused(&attempt, "name or password is wrong", None).await);
         };
+        self.succeeded(&sources);
         let facts = users::facts(&user);
         let mut asked = facts.clone();
         asked.push(Fact::new(ISSUER, "authType", LOCAL));
@@ -82,6 +88,23 @@ impl Logins {
             Err(AuthError::Login(reason)) => Err(self.refused(&attempt, &reason, Some(&ruling)).await),
             other => other,
         }
+    }
+
+    /// Lets an attempt begin, by its address and by its name from there; gives what it is counted under.
+    fn begin(&self, attempt: &Attempt<'_>) -> Result<(String, String), AuthError> {
+        let address = attempt.client.map_or_else(String::new, |it| it.to_canonical().to_string());
+        let name = format!("{address} {}", shortened(attempt.subject));
+        let now_ms = self.gate.clock().unix_ms();
+        if !self.failures_of_addresses.begin(&address, now_ms) || !self.failures_of_names.begin(&name, now_ms) {
+            return Err(AuthError::Busy);
+        }
+        Ok((address, name))
+    }
+
+    fn succeeded(&self, (address, name): &(String, String)) {
+        let now_ms = self.gate.clock().unix_ms();
+        self.failures_of_addresses.succeeded(address, now_ms);
+        self.failures_of_names.succeeded(name, now_ms);
     }
 
     async fn issue(

@@ -11,6 +11,14 @@ use crate::{
 
 /// One allowed opening: who, into which instance of which job, with what, under which policy, until when.
 ///
+/// ```
+/// use gatehouse::gate::{GateError, Grant, Ruling};
+///
+/// fn once(ruling: Ruling) -> Result<Grant, GateError> {
+///     Grant::new(ruling, None)
+/// }
+/// ```
+///
 /// It cannot be built but from a decision:
 ///
 /// ```compile_fail,E0451

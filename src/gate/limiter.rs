@@ -14,6 +14,9 @@ const REFUSALS_OF_ALL: Rate = Rate { burst: 600.0, per_second: 10.0 };
 /// Failed logins under one name from one address.
 const FAILURES: Rate = Rate { burst: 10.0, per_second: 0.1 };
 
+/// Failed logins from one address, whatever the names.
+const FAILURES_OF_ADDRESS: Rate = Rate { burst: 50.0, per_second: 1.0 };
+
 /// Names that are told apart; with more, the one longest unseen is forgotten.
 const NAMES_MAX: usize = 4_096;
 
@@ -92,27 +95,39 @@ impl Limiter {
     }
 }
 
-/// Slows down who guesses passwords: some failures at once, then few. Other sources of the same name are not locked out.
-#[derive(Debug, Default)]
-pub struct FailureLimiter(Mutex<Buckets>);
+/// Slows down who guesses passwords: some failures at once, then few. A try counts as a failure until it has succeeded,
+/// so that many at once are not each let through before the first has failed.
+#[derive(Debug)]
+pub struct FailureLimiter {
+    rate: Rate,
+    buckets: Mutex<Buckets>,
+}
 
 impl FailureLimiter {
-    /// With nobody slowed down.
-    pub fn new() -> Self {
-        Self::default()
+    /// For tries under one name from one address: others from elsewhere are not locked out of the name.
+    pub fn of_names() -> Self {
+        Self { rate: FAILURES, buckets: Mutex::default() }
     }
 
-    /// Whether a source may try at all.
-    pub fn may_try(&self, source: &str, now_ms: i64) -> bool {
-        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        1.0 <= buckets.of(source, FAILURES, now_ms).tokens
+    /// For tries under any names from one address: many may share it.
+    pub fn of_addresses() -> Self {
+        Self { rate: FAILURES_OF_ADDRESS, buckets: Mutex::default() }
     }
 
-    /// It tried and failed.
-    pub fn failed(&self, source: &str, now_ms: i64) {
-        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let bucket = buckets.of(source, FAILURES, now_ms);
-        bucket.tokens = (bucket.tokens - 1.0).max(0.0);
+    /// Whether a source may try.
+    pub fn begin(&self, source: &str, now_ms: i64) -> bool {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let bucket = buckets.of(source, self.rate, now_ms);
+        let may = 1.0 <= bucket.tokens;
+        bucket.tokens -= if may { 1.0 } else { 0.0 };
+        may
+    }
+
+    /// A try that began was no failure.
+    pub fn succeeded(&self, source: &str, now_ms: i64) {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let bucket = buckets.of(source, self.rate, now_ms);
+        bucket.tokens = (bucket.tokens + 1.0).min(self.rate.burst);
     }
 }
 
@@ -148,15 +163,15 @@ mod tests {
 
     #[test]
     fn who_fails_often_waits_and_only_that_source() {
-        let limiter = FailureLimiter::new();
-        for _ in 0..10 {
-            assert!(limiter.may_try("192.0.2.1 tom", 0));
-            limiter.failed("192.0.2.1 tom", 0);
+        let limiter = FailureLimiter::of_names();
+        for _ in 0..100 {
+            assert!(limiter.begin("192.0.2.1 tom", 0), "success costs nothing");
+            limiter.succeeded("192.0.2.1 tom", 0);
         }
-        assert!(!limiter.may_try("192.0.2.1 tom", 0));
-        assert!(limiter.may_try("192.0.2.2 tom", 0), "tom himself can still log in");
-        assert!(limiter.may_try("192.0.2.1 tom", 10_000), "one more after ten seconds");
-        limiter.failed("192.0.2.1 tom", 10_000);
-        assert!(!limiter.may_try("192.0.2.1 tom", 5_000), "a clock that jumps back gives nothing");
+        assert_eq!((0..50).filter(|_| limiter.begin("192.0.2.1 tom", 0)).count(), 10);
+        assert!(limiter.begin("192.0.2.2 tom", 0), "tom himself can still log in");
+        assert!(limiter.begin("192.0.2.1 tom", 10_000), "one more after ten seconds");
+        assert!(!limiter.begin("192.0.2.1 tom", 5_000), "a clock that jumps back gives nothing");
+        assert!(!limiter.begin("192.0.2.1 tom", i64::MIN));
     }
 }

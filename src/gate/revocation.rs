@@ -7,7 +7,10 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use tokio::{sync::watch, time};
+use tokio::{
+    sync::watch,
+    time::{self, Instant},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -17,6 +20,9 @@ use crate::{
 
 /// How long the first look may take before a role refuses to start.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the store may be out of sight before nobody is believed any more.
+const LAG_MAX: Duration = Duration::from_secs(10);
 
 /// Pause before a watch that broke is taken up again.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
@@ -46,11 +52,39 @@ pub struct Revocations {
     changes: watch::Sender<u64>,
 }
 
+/// When a watch that ended is taken up again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Again {
+    AtOnce,
+    AfterPause,
+}
+
 #[derive(Debug, Default)]
 struct State {
-    // INVARIANT (whole): while `current` is false the map lags behind the store and nobody is let in by it.
-    current: bool,
+    knowledge: Knowledge,
     revoked: BTreeMap<Key, Revoked>,
+}
+
+/// How good the map is.
+#[derive(Debug, Default, Clone, Copy)]
+enum Knowledge {
+    /// Nothing was read yet; nobody is believed.
+    #[default]
+    None,
+    /// It is what the store has.
+    Current,
+    /// It may lag behind since then; after [`LAG_MAX`] nobody is believed.
+    Lagging(Instant),
+}
+
+impl Knowledge {
+    fn is_good(self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Current => true,
+            Self::Lagging(since) => since.elapsed() <= LAG_MAX,
+        }
+    }
 }
 
 impl Revocations {
@@ -60,7 +94,7 @@ impl Revocations {
         let mut changes = this.changes.subscribe();
         tokio::spawn(Arc::clone(&this).follow(store, cancel));
         let caught_up = async {
-            while !this.read(|state| state.current) {
+            while !this.read(|state| state.knowledge.is_good()) {
                 if changes.changed().await.is_err() {
                     break;
                 }
@@ -79,7 +113,7 @@ impl Revocations {
     /// Refuses a principal whose login, or all of whose logins, were revoked.
     pub fn check(&self, principal: &Principal) -> Result<(), BearerError> {
         self.read(|state| {
-            if !state.current {
+            if !state.knowledge.is_good() {
                 return Err(BearerError::Unavailable);
             }
             let covers = |key: Key| state.revoked.get(&key).is_some_and(|it| principal.issued() <= it.issued_until);
@@ -94,18 +128,29 @@ impl Revocations {
         while !cancel.is_cancelled() {
             tokio::select! {
                 () = cancel.cancelled() => break,
-                () = self.follow_one_watch(store.as_ref()) => (),
+                again = self.follow_one_watch(store.as_ref()) => {
+                    // Revoked logins stay revoked; how long others are believed is bounded from the first loss on.
+                    self.write(|state| {
+                        if let Knowledge::Current = state.knowledge {
+                            state.knowledge = Knowledge::Lagging(Instant::now());
+                        }
+                    });
+                    if again == Again::AtOnce {
+                        continue;
+                    }
+                }
             }
-            // The map stays as it was, revoked logins stay revoked, but nobody new is believed on it.
-            self.write(|state| state.current = false);
             tokio::select! { () = cancel.cancelled() => break, () = time::sleep(RETRY_PAUSE) => () }
         }
     }
 
-    async fn follow_one_watch(&self, store: &dyn Store) {
+    async fn follow_one_watch(&self, store: &dyn Store) -> Again {
         let mut events = match store.watch(&Key::new(["revoked"])).await {
             Ok(events) => events,
-            Err(error) => return tracing::warn!(%error, "revocations cannot be watched"),
+            Err(error) => {
+                tracing::warn!(%error, "revocations cannot be watched");
+                return Again::AfterPause;
+            }
         };
         // Until the snapshot is whole it is kept apart from what others look at.
         let mut snapshot = Some(BTreeMap::new());
@@ -119,12 +164,13 @@ impl Revocations {
                 }),
                 WatchEvent::CaughtUp(_) => {
                     if let Some(revoked) = snapshot.take() {
-                        self.write(|state| *state = State { current: true, revoked });
+                        self.write(|state| *state = State { knowledge: Knowledge::Current, revoked });
                     }
                 }
-                WatchEvent::Resync => return,
+                WatchEvent::Resync => return Again::AtOnce,
             }
         }
+        Again::AfterPause
     }
 
     fn apply(&self, snapshot: &mut Option<BTreeMap<Key, Revoked>>, change: impl FnOnce(&mut BTreeMap<Key, Revoked>)) {

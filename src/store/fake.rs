@@ -75,6 +75,11 @@ impl Fake {
         self.state().fault = fault;
     }
 
+    /// Ends every watch, as a store does whose history was compacted.
+    pub fn resync(&self) {
+        self.state().watchers.resync();
+    }
+
     /// Changes a byte of a blob.
     pub fn damage_blob(&self, digest: &str) {
         if let Some(byte) = self.state().blobs.get_mut(digest).and_then(|it| it.first_mut()) {

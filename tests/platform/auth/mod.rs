@@ -1,10 +1,12 @@
 //! The gate and the auth role, on the embedded store, with a clock that stands.
 
+mod awkward;
 mod gate;
 mod joining;
 mod keyring;
 mod logins;
 mod policy;
+mod server;
 mod signer;
 mod tokens;
 mod view;
@@ -79,10 +81,18 @@ impl Drop for Scene {
 
 impl Scene {
     async fn start() -> Self {
+        Self::start_at(NOW).await
+    }
+
+    async fn start_at(unix_seconds: i64) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store: Arc<dyn Store> = Arc::new(Embedded::open(&folder.path().join("store")).unwrap());
+        let store = Arc::new(Embedded::open(&folder.path().join("store")).unwrap());
+        Self::start_on(store, folder, unix_seconds).await
+    }
+
+    async fn start_on(store: Arc<dyn Store>, folder: tempfile::TempDir, unix_seconds: i64) -> Self {
         let (clock, ears, cancel) =
-            (Arc::new(FixedClock::at(NOW)), Arc::new(Ears::default()), CancellationToken::new());
+            (Arc::new(FixedClock::at(unix_seconds)), Arc::new(Ears::default()), CancellationToken::new());
         let setup = Setup {
             cluster: "demo".to_owned(),
             keys: folder.path().join("keys"),
@@ -96,7 +106,14 @@ impl Scene {
         let user = PutUser { password: Some(PASSWORD.to_owned()), ..PutUser::default() };
         auth.users().put("root", user).await.unwrap();
         let request = TokenRequest::Password { username: "root".to_owned(), password: PASSWORD.to_owned() };
-        let token = auth.logins().log_in(&request, None).await.unwrap();
+        // A store may read stale for a moment, and then there is no such user yet.
+        let token = loop {
+            match auth.logins().log_in(&request, None).await {
+                Ok(token) => break token,
+                Err(AuthError::Login(_)) => (),
+                Err(error) => panic!("{error}"),
+            }
+        };
         let root = auth.gate().authenticate(Some(&token.access_token)).unwrap();
         ears.items.lock().unwrap().clear();
         Self { auth, store, clock, ears, root, cancel, _folder: folder }

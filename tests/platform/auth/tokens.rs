@@ -42,7 +42,7 @@ fn fact(issuer: &str, claim_type: &str, value: &str) -> Fact {
     Fact { issuer: issuer.to_owned(), claim_type: claim_type.to_owned(), value: value.to_owned() }
 }
 
-fn claims() -> TokenClaims {
+pub(super) fn claims() -> TokenClaims {
     TokenClaims {
         iss: ISSUER.to_owned(),
         aud: "demo".to_owned(),
