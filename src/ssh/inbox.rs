@@ -7,6 +7,7 @@
 use std::{
     collections::VecDeque,
     fmt,
+    pin::pin,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -42,6 +43,7 @@ pub(in crate::ssh) enum Item<M> {
 pub(in crate::ssh) struct Inbox<M> {
     state: Mutex<State<M>>,
     changed: Notify,
+    over: Notify,
 }
 
 /// Bytes, marks and their order apart: a peer that alternates single bytes of two streams makes 8 bytes of each, not an
@@ -68,7 +70,7 @@ impl<M> fmt::Debug for Inbox<M> {
 impl<M> Default for Inbox<M> {
     fn default() -> Inbox<M> {
         let state = State { order: VecDeque::new(), bytes: VecDeque::new(), marks: VecDeque::new(), ended: false };
-        Inbox { state: Mutex::new(state), changed: Notify::new() }
+        Inbox { state: Mutex::new(state), changed: Notify::new(), over: Notify::new() }
     }
 }
 
@@ -108,6 +110,17 @@ impl<M> Inbox<M> {
     pub(in crate::ssh) fn end(&self) {
         self.state().ended = true;
         self.changed.notify_one();
+        self.over.notify_waiters();
+    }
+
+    /// Waits until nothing more comes, whatever is still to be read.
+    pub(in crate::ssh) async fn ended(&self) {
+        let mut over = pin!(self.over.notified());
+        // Listens before it looks, so that an end in between is not missed.
+        over.as_mut().enable();
+        if !self.state().ended {
+            over.await;
+        }
     }
 
     /// The oldest item; none when nothing more comes. May be dropped while it waits: nothing is lost.

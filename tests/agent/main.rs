@@ -2,15 +2,17 @@
 //!
 //! This program is its own subject: under the name `apc-agent` it is the agent, so that no second build is needed. With
 //! `APC_AGENT=path` that program (the static build, as shipped) is tested in its place.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, reason = "a test that is skipped says so, and one that measures says what")]
 #![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod fixture;
+mod grant;
 mod hostile;
 mod lifecycle;
 mod openssh;
 mod refused;
+mod upstream;
 
 use std::{path::Path, process::ExitCode};
 
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
     trials.extend(refused::trials());
     trials.extend(lifecycle::trials());
     trials.extend(hostile::trials());
+    trials.extend(upstream::trials());
     run(&Arguments::from_args(), trials).exit_code()
 }
 

@@ -86,6 +86,15 @@ enum Stage {
     Running { signals: mpsc::Sender<Signal>, size: watch::Sender<Size> },
 }
 
+impl Line {
+    fn is_over(&self) -> bool {
+        match &self.stage {
+            Stage::Preparing { .. } => false,
+            Stage::Running { signals, .. } => signals.is_closed(),
+        }
+    }
+}
+
 impl Connection {
     /// A connection that nobody is authenticated on.
     pub(in crate::ssh) fn new(agent: Arc<Agent>, control: Arc<Control>, half_open: HalfOpen) -> Connection {
@@ -195,6 +204,8 @@ impl Handler for Connection {
         session: &mut Session,
     ) -> Result<(), Fault> {
         self.allowance.take()?;
+        // russh does not tell of a close that answers ours: what has run to its end is found by its receiver's.
+        self.channels.retain(|_, line| !line.is_over());
         if CHANNELS_MAX <= self.channels.len() {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());

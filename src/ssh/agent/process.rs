@@ -90,13 +90,13 @@ impl Input {
         })
     }
 
-    /// No more input. A terminal stays open, for sizes and signals; it is given what a person would type.
-    pub(in crate::ssh) async fn end(&mut self) {
+    /// No more input. A terminal stays open, for sizes and signals; what is still to be written is what a person would type.
+    pub(in crate::ssh) fn end(&mut self) -> Vec<u8> {
         match self {
-            Input::Pipe(_) | Input::Closed => *self = Input::Closed,
-            Input::Terminal(master) => {
-                let characters = terminal::end_of_file(master.get_ref());
-                let _nobody_reads = write_some(master, &characters).await;
+            Input::Terminal(master) => terminal::end_of_file(master.get_ref()),
+            Input::Pipe(_) | Input::Closed => {
+                *self = Input::Closed;
+                Vec::new()
             }
         }
     }

@@ -132,12 +132,18 @@ async fn serve(lease: &Lease, mut process: Process, streams: Streams, mut ends: 
             let ((), out, err) = tokio::join!(leader, out, err);
             out.and(err)
         };
-        let inputs = feed(&process, &mut input, &ends.inbox, &ends.outlet, &mut ends.signals, &mut ends.size);
+        let feed = Feed {
+            process: &process,
+            inbox: &ends.inbox,
+            outlet: &ends.outlet,
+            signals: &mut ends.signals,
+            size: &mut ends.size,
+        };
         tokio::select! {
             biased;
             () = lease.revoked() => End::Revoked,
             res = outputs => if res.is_ok() { End::Exited } else { End::Hangup },
-            () = inputs => End::Hangup,
+            () = feed.run(&mut input) => End::Hangup,
         }
     };
     // The terminal's master goes with them, which hangs up whoever still has the terminal.
@@ -185,53 +191,62 @@ async fn ended(exited: &mut watch::Receiver<bool>) {
     let _said = exited.wait_for(|it| *it).await.is_ok();
 }
 
-/// Hands on what the client says, until it says no more: then its channel is closed.
-async fn feed(
-    process: &Process,
-    input: &mut Input,
-    inbox: &Inbox<Word>,
-    outlet: &Outlet,
-    signals: &mut mpsc::Receiver<Signal>,
-    size: &mut watch::Receiver<Size>,
-) {
-    let mut consumed = Consumed::default();
-    loop {
-        tokio::select! {
-            biased;
-            Some(signal) = signals.recv() => process.signal(input, signal),
-            Ok(()) = size.changed() => resize(input, *size.borrow_and_update()),
-            item = inbox.next() => match item {
-                None => return,
-                Some(Item::Mark(Word::Eof)) => input.end().await,
-                Some(Item::Data { bytes, .. }) => {
-                    // A process that reads nothing must still be reachable by signals.
-                    write(process, input, &bytes, signals, size).await;
-                    consumed.add(bytes.len());
-                    if let Some(bytes) = consumed.due() {
-                        if outlet.grant(bytes).await.is_err() {
-                            return;
-                        }
-                        consumed.granted(bytes);
-                    }
-                }
-            },
-        }
-    }
+/// Hands on what the client says.
+struct Feed<'a> {
+    process: &'a Process,
+    inbox: &'a Inbox<Word>,
+    outlet: &'a Outlet,
+    signals: &'a mut mpsc::Receiver<Signal>,
+    size: &'a mut watch::Receiver<Size>,
 }
 
-async fn write(
-    process: &Process,
-    input: &mut Input,
-    mut bytes: &[u8],
-    signals: &mut mpsc::Receiver<Signal>,
-    size: &mut watch::Receiver<Size>,
-) {
-    while !bytes.is_empty() {
-        tokio::select! {
-            biased;
-            Some(signal) = signals.recv() => process.signal(input, signal),
-            Ok(()) = size.changed() => resize(input, *size.borrow_and_update()),
-            count = input.write_some(bytes) => bytes = bytes.get(count..).unwrap_or_default(),
+impl Feed<'_> {
+    /// Until the client's channel is closed.
+    async fn run(mut self, input: &mut Input) {
+        let mut consumed = Consumed::default();
+        loop {
+            let item = tokio::select! {
+                biased;
+                Some(signal) = self.signals.recv() => {
+                    self.process.signal(input, signal);
+                    continue;
+                }
+                Ok(()) = self.size.changed() => {
+                    resize(input, *self.size.borrow_and_update());
+                    continue;
+                }
+                item = self.inbox.next() => item,
+            };
+            match item {
+                None => return,
+                Some(Item::Mark(Word::Eof)) => {
+                    let last = input.end();
+                    self.write(input, &last).await;
+                }
+                Some(Item::Data { bytes, .. }) => {
+                    self.write(input, &bytes).await;
+                    consumed.add(bytes.len());
+                }
+            }
+            if let Some(bytes) = consumed.due() {
+                if self.outlet.grant(bytes).await.is_err() {
+                    return;
+                }
+                consumed.granted(bytes);
+            }
+        }
+    }
+
+    /// Writes all. A process that reads nothing must still be reachable by signals, and end when its client goes.
+    async fn write(&mut self, input: &mut Input, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            tokio::select! {
+                biased;
+                () = self.inbox.ended() => return,
+                Some(signal) = self.signals.recv() => self.process.signal(input, signal),
+                Ok(()) = self.size.changed() => resize(input, *self.size.borrow_and_update()),
+                count = input.write_some(bytes) => bytes = bytes.get(count..).unwrap_or_default(),
+            }
         }
     }
 }

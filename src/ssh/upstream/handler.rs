@@ -53,14 +53,33 @@ pub(in crate::ssh) struct Channels {
 
 #[derive(Debug, Default)]
 struct Inner {
-    inboxes: BTreeMap<ChannelId, Arc<Inbox<Mark>>>,
+    inboxes: BTreeMap<ChannelId, Line>,
     lost: Option<String>,
 }
 
+#[derive(Debug, Default)]
+struct Line {
+    inbox: Arc<Inbox<Mark>>,
+    taken: bool,
+    closed: bool,
+}
+
 impl Channels {
-    /// The inbox of a confirmed channel.
-    pub(in crate::ssh) fn inbox(&self, id: ChannelId) -> Option<Arc<Inbox<Mark>>> {
-        self.inner().inboxes.get(&id).cloned()
+    /// The inbox of a channel, for its one reader; none when the connection is gone.
+    ///
+    /// russh tells the reader and the callbacks of a new channel at once: whoever is first finds it empty.
+    pub(in crate::ssh) fn take(&self, id: ChannelId) -> Option<Arc<Inbox<Mark>>> {
+        let mut inner = self.inner();
+        if inner.lost.is_some() {
+            return None;
+        }
+        let line = inner.inboxes.entry(id).or_default();
+        line.taken = true;
+        let inbox = Arc::clone(&line.inbox);
+        if line.closed {
+            inner.inboxes.remove(&id);
+        }
+        Some(inbox)
     }
 
     /// Why the connection ended, once it has.
@@ -68,22 +87,31 @@ impl Channels {
         self.inner().lost.clone()
     }
 
-    fn confirm(&self, id: ChannelId) {
-        self.inner().inboxes.insert(id, Arc::default());
+    fn inbox(&self, id: ChannelId) -> Option<Arc<Inbox<Mark>>> {
+        self.inner().inboxes.get(&id).map(|it| Arc::clone(&it.inbox))
     }
 
-    fn close(&self, id: ChannelId) {
-        if let Some(inbox) = self.inner().inboxes.remove(&id) {
-            inbox.end();
+    fn confirm(&self, id: ChannelId) {
+        self.inner().inboxes.entry(id).or_default();
+    }
+
+    /// Nothing more comes on this channel.
+    pub(in crate::ssh) fn close(&self, id: ChannelId) {
+        let mut inner = self.inner();
+        let Some(line) = inner.inboxes.get_mut(&id) else { return };
+        line.inbox.end();
+        line.closed = true;
+        if line.taken {
+            inner.inboxes.remove(&id);
         }
     }
 
     fn lose(&self, why: &str) {
         let mut inner = self.inner();
         inner.lost.get_or_insert_with(|| why.to_owned());
-        for inbox in std::mem::take(&mut inner.inboxes).into_values() {
-            inbox.mark(Mark::Lost(why.to_owned()));
-            inbox.end();
+        for line in std::mem::take(&mut inner.inboxes).into_values() {
+            line.inbox.mark(Mark::Lost(why.to_owned()));
+            line.inbox.end();
         }
     }
 
@@ -123,7 +151,7 @@ impl Drop for Callbacks {
 impl Handler for Callbacks {
     type Error = Failure;
 
-    /// Runs before our NEWKEYS: a wrong key is answered with silence.
+    /// Runs before the first encrypted packet: a wrong key is answered with silence.
     async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Failure> {
         match key {
             PublicKeyOrCertificate::PublicKey { key, .. } if key.key_data() == self.host_key.key_data() => Ok(true),

@@ -237,15 +237,19 @@ impl Upstream {
     pub async fn open(&self, open: &Open) -> Result<UpstreamChannel, OpenError> {
         let opening = async {
             let channel = self.handle.channel_open_session().await.map_err(|error| self.failed(&error))?;
-            let inbox = self.channels.inbox(channel.id());
+            let inbox = self.channels.take(channel.id());
             // russh's own queue is left unread on purpose: see `crate::ssh::inbox`.
             let (_, sender) = channel.split();
             let inbox = inbox.ok_or_else(|| OpenError::Lost(self.channels.lost().unwrap_or_default()))?;
             let expected = self.request(&sender, open).await?;
             confirmed(&inbox, expected).await?;
             let sender = Arc::new(sender);
-            let events = UpstreamEvents { inbox, sender: Arc::clone(&sender), consumed: Consumed::default() };
-            Ok(UpstreamChannel { sender: UpstreamSender { sender }, events })
+            let events = UpstreamEvents {
+                inbox: Arc::clone(&inbox),
+                sender: Arc::clone(&sender),
+                consumed: Consumed::default(),
+            };
+            Ok(UpstreamChannel { sender: UpstreamSender { sender, inbox, channels: self.channels.clone() }, events })
         };
         timeout(ANSWER_TIMEOUT, opening).await.unwrap_or_else(|_: Elapsed| Err(OpenError::TimedOut))
     }
@@ -383,6 +387,8 @@ pub struct Closed;
 #[derive(Clone)]
 pub struct UpstreamSender {
     sender: Arc<ChannelWriteHalf<Msg>>,
+    inbox: Arc<Inbox<Mark>>,
+    channels: Channels,
 }
 
 impl fmt::Debug for UpstreamSender {
@@ -392,11 +398,13 @@ impl fmt::Debug for UpstreamSender {
 }
 
 impl UpstreamSender {
-    /// Bytes for standard input; waits while the instance's window is closed.
-    ///
-    /// It waits for ever when the channel closes meanwhile, so race it against the end of the events.
+    /// Bytes for standard input; waits while the instance's window is closed, until the channel is.
     pub async fn data(&self, bytes: Vec<u8>) -> Result<(), Closed> {
-        self.sender.data_bytes(bytes).await.map_err(|_| Closed)
+        tokio::select! {
+            biased;
+            () = self.inbox.ended() => Err(Closed),
+            sent = self.sender.data_bytes(bytes) => sent.map_err(|_| Closed),
+        }
     }
 
     /// No more standard input.
@@ -414,8 +422,11 @@ impl UpstreamSender {
         self.sender.signal(Sig::Custom(name.to_owned())).await.map_err(|_| Closed)
     }
 
-    /// Closes the channel; the agent ends what runs in it.
+    /// Closes the channel: the agent ends what runs in it, and no more events come.
     pub async fn close(&self) -> Result<(), Closed> {
-        self.sender.close().await.map_err(|_| Closed)
+        let sent = self.sender.close().await;
+        // Behind a close of its own russh does not tell of the other side's.
+        self.channels.close(self.sender.id());
+        sent.map_err(|_| Closed)
     }
 }

@@ -508,6 +508,8 @@ impl Session {
             }
             Msg::Channel(id, ChannelMsg::Close) => {
                 self.close(id)?;
+                // gatehouse: the answer to our close is not looked at, so this would stay for ever.
+                self.channels.remove(&id);
             }
             Msg::Channel(id, ChannelMsg::Success) => {
                 self.channel_success(id)?;
