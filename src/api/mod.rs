@@ -127,6 +127,12 @@ impl Api {
         );
     }
 
+    /// Waits until it can answer: the mirror is complete. [`Api::run`] must be under way.
+    pub async fn ready(&self) {
+        let mut changed = self.registry.subscribe();
+        while !self.registry.is_caught_up() && changed.changed().await.is_ok() {}
+    }
+
     /// A job as the store has it now. What decides about one job reads this, never the mirror.
     pub async fn job(&self, uuid: Uuid) -> Result<Option<Job>, StoreError> {
         Ok(load(self.store.as_ref(), &job_key(uuid)).await?.map(|it: Stored<Job>| it.value))

@@ -10,7 +10,7 @@ use std::{
 
 use axum::{
     body::Body,
-    http::{Request, StatusCode},
+    http::Request,
 };
 use futures_util::future::join_all;
 use tokio::{sync::Notify, time::timeout};
@@ -86,7 +86,7 @@ impl Server {
     async fn answers(&self) -> bool {
         let Ok(request) = Request::get("/readyz").body(Body::empty()) else { return false };
         let answer = timeout(CHECK_TIMEOUT, self.client.request(request)).await;
-        matches!(answer, Ok(Ok(response)) if response.status() == StatusCode::OK)
+        matches!(answer, Ok(Ok(response)) if response.status().is_success())
     }
 }
 

@@ -118,6 +118,8 @@ impl Running {
         let router_credentials = credentials(&auth, Role::Router, "router", &self.stop)?;
         let to_api = Client::new(api_dial, router_credentials.clone(), Role::Api);
         let to_auth = Client::new(auth_dial, router_credentials, Role::Auth);
+        // Who is told that we serve must not meet a server that still reads its store.
+        api.ready().await;
         apart::serve_clients(&self.config, vec![to_api], to_auth, stop.clone()).await
     }
 
