@@ -4,8 +4,12 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::string_slice,
     reason = "a test fails by panicking"
 )]
+#![expect(clippy::format_push_string, reason = "a test may be slow where that reads better")]
 
 mod cases;
+mod generate;
+mod property;
+mod scale;
+mod subset;

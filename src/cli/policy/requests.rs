@@ -191,7 +191,7 @@ fn complain(text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Cursor, Write};
+    use std::io::Cursor;
 
     use crate::{
         cli::policy::requests::{Outcome, converse, next_line, write_json},
