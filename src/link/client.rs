@@ -7,7 +7,7 @@ use std::{
 };
 
 use axum::{
-    body::Body,
+    body::{Body, HttpBody},
     http::{HeaderValue, Method, Request, Response, StatusCode, Version, header},
 };
 use hyper::client::conn::http1::{self, SendRequest};
@@ -27,7 +27,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// From the request to the head of its answer.
 const RESPONSE_TIMEOUT: Duration = Duration::from_mins(1);
 /// Below the time after which the other side closes an idle connection.
-const IDLE_MAX: Duration = Duration::from_secs(4);
+const IDLE_MAX: Duration = Duration::from_secs(3);
 /// Connections kept for later.
 const IDLE_CONNECTIONS_MAX: usize = 32;
 /// Bytes of a JSON answer: a listing of all policy documents fits.
@@ -96,8 +96,8 @@ impl Client {
 
     /// Sends a request and waits for the head of its answer. The body streams; [`hyper::upgrade::on`] works on it.
     ///
-    /// A request that provably was not sent, because an idle connection had been closed, is sent on a new one; no
-    /// other is sent twice.
+    /// Where an idle connection turns out to have been closed, a new one is used if the request provably was not sent, or
+    /// is a `GET` without a body (RFC 9110 section 9.2.2); no other is sent twice.
     pub async fn request(&self, request: Request<Body>) -> Result<Response<Body>, LinkError> {
         self.request_within(self.0.response_timeout, request).await
     }
@@ -159,9 +159,10 @@ impl Client {
 
     async fn send(&self, mut request: Request<Body>) -> Result<Response<Body>, LinkError> {
         while let Some(mut idle) = self.take_idle() {
+            let again = repeatable(&request);
             match idle.sender.try_send_request(request).await {
                 Ok(response) => return Ok(self.keep(idle, response)),
-                Err(mut error) => match error.take_message() {
+                Err(mut error) => match error.take_message().or(again) {
                     Some(unsent) => request = unsent,
                     None => return Err(error.into_error().into()),
                 },
@@ -217,6 +218,17 @@ impl Client {
         });
         Ok(Idle { sender, since: Instant::now(), generation })
     }
+}
+
+/// The request once more, if it does no harm twice.
+fn repeatable(request: &Request<Body>) -> Option<Request<Body>> {
+    if request.method() != Method::GET || !request.body().is_end_stream() {
+        return None;
+    }
+    let mut copy = Request::new(Body::empty());
+    (*copy.method_mut(), *copy.uri_mut()) = (request.method().clone(), request.uri().clone());
+    *copy.headers_mut() = request.headers().clone();
+    Some(copy)
 }
 
 impl fmt::Debug for Client {

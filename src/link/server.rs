@@ -114,7 +114,8 @@ async fn next(listener: &mut impl Listen, shutdown: &CancellationToken) -> Optio
         let accepted = shutdown.run_until_cancelled(listener.accept()).await?;
         match accepted {
             Ok(accepted) => return Some(accepted),
-            // Out of descriptors, or a connection that was gone before it was taken: neither is healed by haste.
+            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => (),
+            // Out of descriptors: not healed by haste.
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 shutdown.run_until_cancelled(sleep(Duration::from_millis(50))).await?;

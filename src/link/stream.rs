@@ -1,7 +1,8 @@
 //! Byte streams between roles: sockets, and pipes inside one process.
 
-use std::{fmt, io, net::SocketAddr, pin::Pin};
+use std::{fmt, io, net::SocketAddr, pin::Pin, time::Duration};
 
+use rustix::net::sockopt;
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream, duplex},
     net::{TcpListener, TcpStream},
@@ -127,15 +128,29 @@ impl Listen for TcpDoor {
     fn accept(&mut self) -> StreamFuture<'_, Accepted> {
         Box::pin(async {
             let (stream, address) = self.0.accept().await?;
-            prepare(&stream)?;
+            // Whoever is gone already is found out when he is read from.
+            if let Err(error) = prepare(&stream) {
+                tracing::debug!(%error, %address, "a socket could not be prepared");
+            }
             Ok(Accepted { stream: Box::new(stream), address: Some(address) })
         })
     }
 }
 
+/// Before an idle connection is asked whether its other end still is, and between the questions.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+/// Unanswered questions that end it.
+const KEEPALIVE_COUNT: u32 = 3;
+/// Milliseconds that sent bytes may stay unacknowledged.
+const UNACKNOWLEDGED_MS: u32 = 60_000;
+
 /// Keystrokes must not wait for each other, and a host that vanished must not hold a connection for ever.
 fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    rustix::net::sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, KEEPALIVE)?;
+    sockopt::set_tcp_keepintvl(stream, KEEPALIVE)?;
+    sockopt::set_tcp_keepcnt(stream, KEEPALIVE_COUNT)?;
+    sockopt::set_tcp_user_timeout(stream, UNACKNOWLEDGED_MS)?;
     Ok(())
 }
