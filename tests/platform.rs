@@ -3,6 +3,8 @@
 #![expect(clippy::indexing_slicing, clippy::string_slice, reason = "a test fails by panicking")]
 #![cfg(feature = "platform")]
 
+#[path = "platform/api/mod.rs"]
+mod api;
 #[path = "platform/audit.rs"]
 mod audit;
 #[path = "platform/auth/mod.rs"]

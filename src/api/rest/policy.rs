@@ -4,22 +4,33 @@ use std::sync::Arc;
 
 use axum::{
     Json,
+    body::Body,
     extract::{Path, Query, State},
-    http::Method,
+    http::{Method, Request, header},
 };
 use serde::Deserialize;
 
 use crate::{
     api::{
         Api, Caller,
-        error::{Failure, not_found},
+        error::{Failure, invalid, not_found},
         rest::Strict,
     },
     compile::system::system_sources,
     gate::{Operation, PolicyPermit, Snapshot},
+    link::{self, CallError},
     source::Source,
-    wire::policy::{PolicyDocument, PolicyList, PutPolicy},
+    wire::{
+        error::ApiError,
+        policy::{PolicyDocument, PolicyList, PutPolicy},
+    },
 };
+
+/// Header by which the auth role is told the client's address.
+const CLIENT_ADDRESS: &str = "apc-client-address";
+
+/// Bytes of its answer.
+const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// The place of all policy.
 const ALL: &str = "policy::/";
@@ -57,8 +68,8 @@ pub(crate) async fn put(
     caller: Caller,
     Strict(put): Strict<PutPolicy>,
 ) -> Result<Json<PolicyList>, Failure> {
-    let token = Some(caller.token.expose());
-    Ok(Json(api.auth.json(Method::PUT, "/internal/policy", token, Some(&put)).await?))
+    let body = serde_json::to_vec(&put).map_err(|error| invalid(error.to_string()))?;
+    Ok(Json(passed_on(&api, &caller, Method::PUT, "/internal/policy", Body::from(body)).await?))
 }
 
 /// Which version may be deleted.
@@ -77,8 +88,27 @@ pub(crate) async fn remove(
 ) -> Result<Json<PolicyList>, Failure> {
     let version = query.for_version.map(|it| format!("?for_version={it}")).unwrap_or_default();
     let path = format!("/internal/policy/{}{version}", percent_encoded(&name));
-    let token = Some(caller.token.expose());
-    Ok(Json(api.auth.json(Method::DELETE, &path, token, None::<&()>).await?))
+    Ok(Json(passed_on(&api, &caller, Method::DELETE, &path, Body::empty()).await?))
+}
+
+/// Asks the auth role in the caller's name: with their token, and with their address as the router saw it.
+async fn passed_on(api: &Api, caller: &Caller, method: Method, path: &str, body: Body) -> Result<PolicyList, Failure> {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::AUTHORIZATION, format!("Bearer {}", caller.token.expose()));
+    if let Some(client) = caller.client {
+        request = request.header(CLIENT_ADDRESS, client.to_string());
+    }
+    let request = request.body(body).map_err(|error| invalid(error.to_string()))?;
+    let answer = api.auth.request(request).await?;
+    let is_success = answer.status().is_success();
+    let bytes = link::read_body(answer.into_body(), ANSWER_BYTES_MAX).await?;
+    if is_success {
+        return Ok(serde_json::from_slice(&bytes).map_err(CallError::from)?);
+    }
+    Err(serde_json::from_slice::<ApiError>(&bytes).map_err(CallError::from)?.into())
 }
 
 async fn readable(api: &Api, caller: &Caller) -> Result<Arc<Snapshot>, Failure> {
