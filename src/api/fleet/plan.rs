@@ -252,8 +252,8 @@ mod tests {
 
     #[test]
     fn a_job_is_concluded_by_reports_of_the_present_epoch_only() {
-        let mut once = job(JobState::Started, 1, 1);
-        once.restart = false;
+        let mut batch = job(JobState::Started, 1, 1);
+        batch.restart = false;
         let one = [record(5, 7, 1)];
         let mut at = managers(&[(7, None)]);
         let mut ended = actual(5, 0);
@@ -262,13 +262,13 @@ mod tests {
             at.get_mut(&Uuid::from_u128(7)).unwrap().actual.insert(it.uuid, it.clone());
         };
         report(&mut at, &ended);
-        assert_eq!(plan(&jobs(once.clone()), &one, &at), [], "an older epoch");
+        assert_eq!(plan(&jobs(batch.clone()), &one, &at), [], "an older epoch");
         ended.epoch = 1;
         report(&mut at, &ended);
-        let steps = plan(&jobs(once.clone()), &one, &at);
+        let steps = plan(&jobs(batch.clone()), &one, &at);
         assert!(matches!(steps.as_slice(), [Step::Conclude { state: JobState::Finished, .. }]), "{steps:?}");
-        once.state = JobState::Finished;
-        assert_eq!(plan(&jobs(once), &one, &at), [], "it stays for its logs and is not started again");
+        batch.state = JobState::Finished;
+        assert_eq!(plan(&jobs(batch), &one, &at), [], "it stays for its logs and is not started again");
         let mut flapping = actual(5, 1);
         flapping.flapping = true;
         report(&mut at, &flapping);

@@ -130,8 +130,8 @@ mod tests {
         draft(create, "tom").unwrap()
     }
 
-    fn change(job: &Job, update: UpdateJob) -> Job {
-        apply(job, &update, &[]).unwrap()
+    fn change(job: &Job, update: &UpdateJob) -> Job {
+        apply(job, update, &[]).unwrap()
     }
 
     fn to_state(state: JobState) -> UpdateJob {
@@ -147,32 +147,32 @@ mod tests {
         let (app, capsule) = (job(JobKind::App), job(JobKind::Capsule));
         assert!(!app.ssh_wanted() && capsule.ssh_wanted());
         assert_eq!((app.tags["ssh"].as_str(), capsule.tags["ssh"].as_str()), ("false", "true"));
-        let capsule = change(&capsule, to_state(JobState::Started));
+        let capsule = change(&capsule, &to_state(JobState::Started));
         assert_eq!(capsule.running.unwrap().process.command, Vec::<String>::new(), "it idles");
     }
 
     #[test]
     fn allowing_ssh_holds_from_the_next_start_and_removing_it_at_once() {
-        let started = change(&job(JobKind::App), to_state(JobState::Started));
-        let allowed = change(&started, ssh(true, false));
+        let started = change(&job(JobKind::App), &to_state(JobState::Started));
+        let allowed = change(&started, &ssh(true, false));
         assert!(allowed.ssh_wanted() && !allowed.ssh_in_force());
         assert_eq!(allowed.generation, started.generation);
-        let restarted = change(&started, ssh(true, true));
+        let restarted = change(&started, &ssh(true, true));
         assert!(restarted.ssh_in_force());
         assert_eq!(restarted.generation, started.generation + 1);
         assert_eq!(restarted.tags["ssh"], "true");
-        let removed = change(&restarted, ssh(false, false));
+        let removed = change(&restarted, &ssh(false, false));
         assert!(!removed.ssh_wanted() && !removed.ssh_in_force());
         assert_eq!((removed.generation, removed.tags["ssh"].as_str()), (restarted.generation, "false"));
     }
 
     #[test]
     fn a_restart_does_not_start_what_is_stopped_and_a_start_does_not_restart_what_runs() {
-        let stopped = change(&job(JobKind::App), to_state(JobState::Stopped));
-        assert_eq!(change(&stopped, ssh(true, true)).state, JobState::Stopped);
-        let started = change(&stopped, to_state(JobState::Started));
-        assert_eq!(change(&started, to_state(JobState::Started)).generation, started.generation);
-        assert!(change(&started, to_state(JobState::Stopped)).running.is_none());
+        let stopped = change(&job(JobKind::App), &to_state(JobState::Stopped));
+        assert_eq!(change(&stopped, &ssh(true, true)).state, JobState::Stopped);
+        let started = change(&stopped, &to_state(JobState::Started));
+        assert_eq!(change(&started, &to_state(JobState::Started)).generation, started.generation);
+        assert!(change(&started, &to_state(JobState::Stopped)).running.is_none());
     }
 
     #[test]

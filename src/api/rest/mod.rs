@@ -23,7 +23,7 @@ use axum::{
     routing::{delete, get, post},
 };
 
-pub(crate) use self::body::Strict;
+pub(crate) use self::body::{JsonText, Strict};
 use crate::{
     api::{
         Api,
@@ -68,6 +68,8 @@ fn client_routes() -> Router<Arc<Api>> {
         .route("/audit", get(audit::read))
         .route("/audit/verify", get(audit::verify))
         .route("/policy", get(policy::list).put(policy::put))
+        .route("/policy/decide", post(policy::decide))
+        .route("/policy/explain", post(policy::explain))
         .route("/policy/{document}", get(policy::show).delete(policy::remove))
         .layer(middleware::from_fn(routers_only))
 }

@@ -14,13 +14,15 @@ use crate::{
     api::{
         Api, Caller,
         error::{Failure, invalid, not_found},
-        rest::Strict,
+        rest::{JsonText, Strict},
     },
     compile::system::system_sources,
+    eval,
     gate::{Operation, PolicyPermit, Snapshot},
     link::{self, CallError},
     source::Source,
     wire::{
+        decide::{DecideAnswer, DecideRequest, WhyAnswer},
         error::ApiError,
         policy::{PolicyDocument, PolicyList, PutPolicy},
     },
@@ -109,6 +111,36 @@ async fn passed_on(api: &Api, caller: &Caller, method: Method, path: &str, body:
         return Ok(serde_json::from_slice(&bytes).map_err(CallError::from)?);
     }
     Err(serde_json::from_slice::<ApiError>(&bytes).map_err(CallError::from)?.into())
+}
+
+/// `POST /v1/policy/decide`: what the set in force would answer; nothing is done by it. Wants `read` on `policy::/`, since
+/// the answer tells of every rule.
+pub(crate) async fn decide(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    body: JsonText,
+) -> Result<Json<DecideAnswer>, Failure> {
+    let snapshot = readable(&api, &caller).await?;
+    let request = request_of(&body)?;
+    Ok(Json(DecideAnswer::from(&eval::decide(&snapshot.set, &request))))
+}
+
+/// `POST /v1/policy/explain`: the same with its reasons.
+pub(crate) async fn explain(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    body: JsonText,
+) -> Result<Json<WhyAnswer>, Failure> {
+    let snapshot = readable(&api, &caller).await?;
+    let request = request_of(&body)?;
+    let decision = eval::decide(&snapshot.set, &request);
+    let denial = eval::denial(&snapshot.set, &request);
+    Ok(Json(WhyAnswer::new(&decision, &denial)))
+}
+
+fn request_of(body: &JsonText) -> Result<eval::Request, Failure> {
+    let request = DecideRequest::parse(&body.0).map_err(|error| invalid(format!("the body: {error}")))?;
+    Ok(request.into_request().map_err(|error| invalid(error.to_string()))?)
 }
 
 async fn readable(api: &Api, caller: &Caller) -> Result<Arc<Snapshot>, Failure> {

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use gatehouse::wire::{
     audit::{AuditPage, AuditReport},
+    decide::{DecideAnswer, WhyAnswer},
     policy::{PolicyDocument, PolicyList, PutDocument, PutPolicy},
 };
+
+use serde_json::json;
 
 use crate::api::{PATIENCE, Scene, User, grant};
 
@@ -60,6 +63,33 @@ async fn policy_is_read_and_changed_by_those_whom_policy_lets() {
     }
     let refused = tom.ask("PUT", "/v1/policy", Some(&put("mine", None, &grant("job::/prod", "tom", "ssh")))).await;
     assert_eq!((refused.status, refused.error().code.as_str()), (403, "missing_claim"));
+}
+
+#[tokio::test]
+async fn the_set_in_force_answers_questions_strictly() {
+    let scene = Scene::start().await;
+    let (root, tom) = (scene.user("root").await, scene.user("tom").await);
+    let question = |target: &str, who: &str| {
+        json!({
+            "target": target,
+            "facts": [{"issuer": "auth_server@apcera.me", "type": "name", "value": who}],
+            "want": [{"type": "permit", "value": "ssh"}]
+        })
+    };
+    let good = question("job::/sandbox/tom::web", "tom");
+    let answer: DecideAnswer = root.ask("POST", "/v1/policy/decide", Some(&good)).await.read();
+    assert!(answer.allowed && !answer.because.is_empty());
+    let why: WhyAnswer =
+        root.ask("POST", "/v1/policy/explain", Some(&question("job::/sandbox/tom::web", "mary"))).await.read();
+    assert!(!why.answer.allowed && !why.nearest.is_empty());
+    assert_eq!(tom.ask("POST", "/v1/policy/decide", Some(&good)).await.status, 403);
+    let mut extra = good.clone();
+    extra["permit"] = json!("all");
+    for bad in
+        [extra, question("job::/sandbox/../tom::web", "tom"), json!([]), json!({"target": "job::/x::y", "want": []})]
+    {
+        assert_eq!(root.ask("POST", "/v1/policy/decide", Some(&bad)).await.error().code, "invalid", "{bad}");
+    }
 }
 
 #[tokio::test]
