@@ -92,6 +92,8 @@ impl Api {
             signer: Arc::new(auth.clone()),
             dialer: Arc::new(SshDialer),
             consoles: consoles.clone(),
+            stale_refuse: Duration::from_millis(config.api.stale_refuse_ms),
+            stale_end: Duration::from_millis(config.api.stale_end_ms),
             probe: None,
         });
         Arc::new(Self {

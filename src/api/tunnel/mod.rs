@@ -39,9 +39,6 @@ use crate::{
     },
 };
 
-/// How long a session may go on while nobody can tell whether it may; new ones are refused much earlier.
-const UNDECIDED: Duration = Duration::from_mins(1);
-
 /// How long sessions may go on once the server is told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -66,6 +63,10 @@ pub struct Parts {
     pub dialer: Arc<dyn Dialer>,
     /// Told of sessions into clones.
     pub consoles: Consoles,
+    /// Without word from the store for so long, new sessions are refused.
+    pub stale_refuse: Duration,
+    /// Without word from the store for so long, or with no answer to whether they may, live sessions end.
+    pub stale_end: Duration,
     /// For tests.
     pub probe: Option<Arc<dyn Probe>>,
 }
@@ -86,7 +87,7 @@ impl Tunnel {
             gate: Arc::clone(&parts.gate),
             directory: Arc::clone(&parts.directory),
             sessions: sessions.clone(),
-            undecided_max: UNDECIDED,
+            undecided_max: parts.stale_end,
         };
         Arc::new(Self { parts, guard: Arc::new(guard), sessions })
     }

@@ -112,6 +112,9 @@ impl Tunnel {
     /// Before anything else happens. What is wrong with the instance is said only to those who may get in.
     async fn decide(&self, asked: &Asked, session: String) -> Result<(Subject, Request, Located), ApiError> {
         let gate = &self.parts.gate;
+        if self.parts.stale_refuse < gate.policy().silent_for() {
+            return Err(unavailable("no decision can be made at the moment"));
+        }
         let found = self.job(asked.job).await?;
         let name = asked.job.to_string();
         let seen = gate.find_job_to_open(&asked.principal, found, &name, Some(&asked.open), asked.client).await;

@@ -114,3 +114,86 @@ fn term() -> String {
         |it: &String| !it.is_empty() && it.len() <= TERM_BYTES_MAX && it.bytes().all(|c| c.is_ascii_graphic());
     env::var("TERM").ok().filter(is_name).unwrap_or_else(|| "dumb".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs::File,
+        io::{Read, Write},
+        os::fd::OwnedFd,
+        process::{Command, ExitStatus},
+    };
+
+    use rustix::{
+        fs::{Mode, OFlags},
+        pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+        termios::{LocalModes, Winsize, tcsetwinsize},
+    };
+
+    use super::*;
+
+    const ENDS: &str = "GATEHOUSE_TEST_TERMINAL_ENDS";
+
+    /// The program that the test below runs on a terminal of its own.
+    #[test]
+    #[ignore = "run by `the_terminal_is_raw_while_it_is_used_and_itself_again_however_that_ends`"]
+    fn child() {
+        let ends = env::var(ENDS).unwrap();
+        let terminal = Terminal::of_process();
+        assert!(terminal.is_whole());
+        assert_eq!(terminal.size(), Size { columns: 132, rows: 43 });
+        let pty = terminal.pty();
+        assert!(pty.modes.contains(&(53, 1)) && pty.modes.contains(&(1, 3)), "{:?}", pty.modes);
+        let raw = Raw::enter().unwrap();
+        let _tell = stdout().write_all(b"raw!").and_then(|()| stdout().flush());
+        let mut byte = [0];
+        stdin().read_exact(&mut byte).unwrap();
+        assert_eq!(byte, [3], "an interrupt is a byte like any other");
+        assert_ne!(ends, "panic");
+        drop(raw);
+    }
+
+    fn run(ends: &str) -> ExitStatus {
+        let leader = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&leader).unwrap();
+        unlockpt(&leader).unwrap();
+        let name = ptsname(&leader, Vec::new()).unwrap();
+        let open = || rustix::fs::open(&name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+        let terminal: OwnedFd = open();
+        tcsetwinsize(&terminal, Winsize { ws_col: 132, ws_row: 43, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+        let is_cooked = || {
+            let modes = tcgetattr(&terminal).unwrap().local_modes;
+            modes.contains(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG)
+        };
+        assert!(is_cooked());
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "cli::connect::terminal::tests::child", "--ignored", "--nocapture", "--test-threads=1"])
+            .env(ENDS, ends)
+            .stdin(open())
+            .stdout(open())
+            .stderr(open())
+            .spawn()
+            .unwrap();
+        let mut leader = File::from(leader);
+        let (mut seen, mut buffer) = (Vec::new(), [0; 1024]);
+        while !seen.ends_with(b"raw!") {
+            let count = leader.read(&mut buffer).unwrap();
+            seen.extend(&buffer[..count]);
+        }
+        assert!(!is_cooked());
+        leader.write_all(&[3]).unwrap();
+        // What a program on a terminal says must be read, or it waits.
+        let reading = std::thread::spawn(move || std::io::copy(&mut leader, &mut std::io::sink()));
+        let status = child.wait().unwrap();
+        assert!(is_cooked(), "after {ends}");
+        drop(terminal);
+        let _hung_up = reading.join().unwrap();
+        status
+    }
+
+    #[test]
+    fn the_terminal_is_raw_while_it_is_used_and_itself_again_however_that_ends() {
+        assert!(run("return").success());
+        assert!(!run("panic").success());
+    }
+}

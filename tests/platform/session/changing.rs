@@ -271,6 +271,25 @@ async fn a_decision_that_cannot_be_written_down_any_more_ends_the_session() {
 }
 
 #[tokio::test]
+async fn a_session_that_nobody_can_decide_about_goes_on_for_a_while_and_no_longer() {
+    let scene = scene().await;
+    let running = Running::start(open(&scene.world, &scene.token, &shell()).await.unwrap());
+    running.output.has(8).await;
+    // Something has changed, and what cannot be read.
+    let mut job = scene.world.job.clone();
+    job.version += 1;
+    scene.world.places.broken.store(true, Ordering::SeqCst);
+    scene.world.put_job(&job).await;
+    let (status, error) = open(&scene.world, &scene.token, &shell()).await.unwrap_err();
+    assert_eq!((status.as_u16(), error.code.as_str()), (503, "unavailable"));
+    running.types(b" goes on").await;
+    running.output.has(b"a secret goes on".len()).await;
+    assert_eq!(running.status().await, 255);
+    let reason = scene.world.ears.heard("ssh.session.revoked").await.payload["reason"].clone();
+    assert!(reason.starts_with("it could not be decided for "), "{reason}");
+}
+
+#[tokio::test]
 async fn limits_of_policy_hold_also_those_that_come_later() {
     let scene = scene().await;
     let running = Running::start(open(&scene.world, &scene.token, &shell()).await.unwrap());

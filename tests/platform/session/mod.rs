@@ -5,4 +5,5 @@ mod changing;
 mod fake;
 mod opening;
 mod relay;
+mod ssh;
 mod world;

@@ -23,7 +23,10 @@ use gatehouse::{
         },
     },
     auth::{Auth, Setup, revoke_session},
-    gate::{Authenticator, Clock, FixedClock, Gate, KeySet, PolicyView, Principal, Recorded, Revocations, Witness},
+    gate::{
+        Authenticator, Clock, FixedClock, Gate, KeySet, PolicyView, Principal, Recorded, Revocations, SystemClock,
+        Witness,
+    },
     link::{Identity, Peer, Role},
     store::{Key, Store, StoreError, embedded::Embedded, json},
     wire::{
@@ -42,8 +45,6 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// 2026-11-23T12:00:00Z.
-const NOW: i64 = 1_795_435_200;
 const PASSWORD: &str = "correct horse";
 /// A test that waits longer than this for what must happen has failed.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -98,11 +99,18 @@ pub(crate) struct Places {
     versions: Mutex<BTreeMap<Uuid, u64>>,
     pub(crate) instances: Mutex<BTreeMap<Uuid, (Status, Option<Located>)>>,
     changed: watch::Sender<u64>,
+    /// The store does not answer.
+    pub(crate) broken: AtomicBool,
 }
 
 impl Directory for Places {
     fn job(&self, uuid: Uuid) -> Doing<'_, Result<Option<Job>, StoreError>> {
-        Box::pin(async move { Ok(json::get::<Job>(&*self.store, &job_key(uuid)).await?.map(|it| it.value)) })
+        Box::pin(async move {
+            if self.broken.load(Ordering::SeqCst) {
+                return Err(StoreError::Unavailable("away".to_owned()));
+            }
+            Ok(json::get::<Job>(&*self.store, &job_key(uuid)).await?.map(|it| it.value))
+        })
     }
 
     fn mirrored_version(&self, uuid: Uuid) -> Option<u64> {
@@ -182,7 +190,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(Embedded::open(&folder.path().join("store")).unwrap());
         let (clock, ears, cancel) =
-            (Arc::new(FixedClock::at(NOW)), Arc::new(Ears::default()), CancellationToken::new());
+            (Arc::new(FixedClock::at(SystemClock.unix_seconds())), Arc::new(Ears::default()), CancellationToken::new());
         let setup = Setup {
             cluster: "demo".to_owned(),
             keys: folder.path().join("keys"),
@@ -199,6 +207,7 @@ impl World {
             versions: Mutex::default(),
             instances: Mutex::default(),
             changed: watch::Sender::new(0),
+            broken: AtomicBool::new(false),
         });
         let signer = Arc::new(DirectSigner { auth: Arc::clone(&auth), asked: AtomicUsize::new(0) });
         let tunnel = Tunnel::new(Parts {
@@ -208,6 +217,8 @@ impl World {
             signer: Arc::clone(&signer) as Arc<dyn Signer>,
             dialer,
             consoles: gatehouse::api::console::Consoles::default(),
+            stale_refuse: Duration::from_secs(10),
+            stale_end: Duration::from_secs(2),
             probe,
         });
         let (address, stop, running) = serve(&tunnel).await;
