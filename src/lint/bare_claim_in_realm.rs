@@ -1,0 +1,37 @@
+//! `job::/ { permit read }`: looks like a rule, and applies to everyone.
+
+use crate::{
+    diagnostic::{Code, Diagnostic, Edit, Fix},
+    lint::{Lint, Report, Set, walk::claims},
+    source::Span,
+};
+
+pub(super) struct BareClaimInRealm;
+
+impl Lint for BareClaimInRealm {
+    fn code(&self) -> Code {
+        Code::BareClaimInRealm
+    }
+
+    fn check(&self, set: &Set<'_>, report: &mut Report) {
+        for (source, policy) in set.given() {
+            for place in claims(policy).into_iter().filter(|place| place.bare) {
+                report.push(source, diagnose(place.claim.span));
+            }
+        }
+    }
+}
+
+fn diagnose(span: Span) -> Diagnostic {
+    let mut diagnostic = Diagnostic::new(
+        Code::BareClaimInRealm,
+        span,
+        "this claim stands directly in the realm's braces",
+        "it applies always and to everyone",
+    )
+    .with_help("if that is meant, show it with braces of its own; if not, put an `if` before it");
+    let edit = |at, text: &str| Edit { span: Span::at(at), text: text.to_owned() };
+    let edits = vec![edit(span.start, "{ "), edit(span.end, " }")];
+    diagnostic.fixes.push(Fix { title: "put it into braces".to_owned(), safe: true, edits });
+    diagnostic
+}

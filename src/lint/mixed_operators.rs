@@ -1,0 +1,56 @@
+//! `a || b && c`: read as `a || (b && c)`, and often meant otherwise.
+
+use crate::{
+    diagnostic::{Code, Diagnostic, Edit, Fix},
+    lint::{Lint, Report, Set, walk::conditions},
+    source::Span,
+    syntax::ast::Expr,
+};
+
+pub(super) struct MixedOperators;
+
+impl Lint for MixedOperators {
+    fn code(&self) -> Code {
+        Code::MixedOperators
+    }
+
+    fn check(&self, set: &Set<'_>, report: &mut Report) {
+        for (source, policy) in set.given() {
+            for condition in conditions(policy) {
+                check(condition, &mut |diagnostic| report.push(source, diagnostic));
+            }
+        }
+    }
+}
+
+fn check(expr: &Expr, push: &mut dyn FnMut(Diagnostic)) {
+    match expr {
+        Expr::Comparison(_) => (),
+        Expr::Group(inner, _) => check(inner, push),
+        Expr::And(parts) => parts.iter().for_each(|part| check(part, push)),
+        Expr::Or(parts) => {
+            let mixed: Vec<Span> = parts.iter().filter(|it| matches!(it, Expr::And(_))).map(Expr::span).collect();
+            if !mixed.is_empty() {
+                push(diagnose(expr.span(), &mixed));
+            }
+            parts.iter().for_each(|part| check(part, push));
+        }
+    }
+}
+
+fn diagnose(whole: Span, mixed: &[Span]) -> Diagnostic {
+    let mut diagnostic = Diagnostic::new(
+        Code::MixedOperators,
+        whole,
+        "`&&` and `||` stand side by side without parentheses",
+        "`&&` binds tighter than `||`",
+    );
+    for span in mixed {
+        diagnostic = diagnostic.with_label(*span, "this belongs together");
+    }
+    let edit = |at, text: &str| Edit { span: Span::at(at), text: text.to_owned() };
+    let edits = mixed.iter().flat_map(|span| [edit(span.start, "("), edit(span.end, ")")]).collect();
+    let title = "write the parentheses that are meant now".to_owned();
+    diagnostic.fixes.push(Fix { title, safe: true, edits });
+    diagnostic
+}

@@ -1,0 +1,95 @@
+//! A claim type that means nothing on the resource type that it stands on.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    compile::catalogue::{self, CLAIM_TYPES},
+    diagnostic::{Code, Diagnostic, printable::short},
+    lint::{
+        Lint, Report, Set,
+        walk::{claims, comparisons},
+    },
+    syntax::{
+        ast::Name,
+        suggest::closest,
+        vocabulary::{CONTEXT_TYPES, RESOURCE_TYPES, is_context},
+    },
+};
+
+pub(super) struct UnknownClaim;
+
+impl Lint for UnknownClaim {
+    fn code(&self) -> Code {
+        Code::UnknownClaim
+    }
+
+    fn check(&self, set: &Set<'_>, report: &mut Report) {
+        for resource_type in RESOURCE_TYPES.iter().map(|it| it.name) {
+            let asserted: BTreeSet<&str> =
+                set.on_type(resource_type).flat_map(claims).map(|it| it.claim.claim_type.text.as_str()).collect();
+            let policies = set.given().filter(|(_, policy)| policy.realm.resource_type.text == resource_type);
+            for (source, policy) in policies {
+                let types = claims(policy).into_iter().map(|it| &it.claim.claim_type);
+                for name in types.filter(|it| !is_known(&it.text, resource_type)) {
+                    report.push(source, diagnose_asserted(name, resource_type));
+                }
+                // What was not read may assert it.
+                let tests = comparisons(policy).into_iter().filter(|it| set.complete && it.issuer.is_none());
+                for name in tests.map(|it| &it.claim_type) {
+                    if !is_known(&name.text, resource_type) && !asserted.contains(name.text.as_str()) {
+                        report.push(source, diagnose_tested(name, resource_type));
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn is_known(claim_type: &str, resource_type: &str) -> bool {
+    is_context(claim_type) || catalogue::claim_type(claim_type).is_some_and(|it| it.is_on(resource_type))
+}
+
+fn diagnose_asserted(name: &Name, on: &str) -> Diagnostic {
+    let text = short(&name.text);
+    let message = format!("the claim `{text}` means nothing on `{on}::`");
+    let error = Diagnostic::new(Code::UnknownClaim, name.span, message, "nothing asks for this");
+    if matches!(name.text.to_ascii_lowercase().as_str(), "deny" | "forbid" | "allow" | "grant") {
+        return error
+            .with_help("grants are written `permit read`; there is no way to deny: what nothing grants is denied");
+    }
+    if let Some(elsewhere) = elsewhere(&name.text) {
+        return error.with_help(elsewhere);
+    }
+    let known = CLAIM_TYPES.iter().filter(|it| it.is_on(on)).map(|it| it.name);
+    suggest(error, name, known, "a claim of your own is legal; only your own rules will ever ask for it")
+}
+
+fn diagnose_tested(name: &Name, on: &str) -> Diagnostic {
+    let text = short(&name.text);
+    let message = format!("no rule on `{on}::` asserts `{text}`, and the operation does not bring it");
+    let error = Diagnostic::new(Code::UnknownClaim, name.span, message, "so this is never true");
+    if matches!(name.text.as_str(), "name" | "authType") {
+        return error
+            .with_help("who is logged in is told by the issuer; without one, a claim is what rules assert")
+            .with_fix("name the issuer", false, name.span, format!("auth_server@apcera.me->{}", name.text));
+    }
+    let known = CLAIM_TYPES.iter().filter(|it| it.is_on(on)).map(|it| it.name).chain(CONTEXT_TYPES.iter().copied());
+    suggest(error, name, known, "what a token says is asked for with its issuer, as in `Google->email`")
+}
+
+fn elsewhere(claim_type: &str) -> Option<String> {
+    let on = catalogue::claim_type(claim_type)?.on;
+    Some(format!("it is a claim of `{}::`", on.join("::`, `")))
+}
+
+fn suggest<'a>(error: Diagnostic, name: &Name, known: impl Iterator<Item = &'a str>, otherwise: &str) -> Diagnostic {
+    match closest(&name.text, known) {
+        Some(near) => error.with_help(format!("did you mean `{near}`?")).with_fix(
+            format!("write `{near}`"),
+            false,
+            name.span,
+            near,
+        ),
+        None => error.with_help(otherwise),
+    }
+}

@@ -1,0 +1,89 @@
+//! The parts of a policy that lints look at, whatever stands around them. Recursion is bounded by `NESTING_MAX`.
+
+use crate::syntax::ast::{Block, Claim, Comparison, Expr, Item, Local, Policy, Segment, Value};
+
+/// A claim and what it depends on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ClaimPlace<'a> {
+    pub(super) claim: &'a Claim,
+    /// Whether a condition stands around it.
+    pub(super) conditional: bool,
+    /// Whether no braces but the policy's own stand around it.
+    pub(super) bare: bool,
+}
+
+/// All claims of a policy, in source order.
+pub(super) fn claims(policy: &Policy) -> Vec<ClaimPlace<'_>> {
+    let mut out = Vec::new();
+    add_claims(&mut out, &policy.block, false, true);
+    out
+}
+
+fn add_claims<'a>(out: &mut Vec<ClaimPlace<'a>>, block: &'a Block, conditional: bool, bare: bool) {
+    for item in &block.items {
+        match item {
+            Item::Claim(claim) => out.push(ClaimPlace { claim, conditional, bare }),
+            Item::Block(block) => add_claims(out, block, conditional, false),
+            Item::Rule(rule) => add_claims(out, &rule.block, true, false),
+        }
+    }
+}
+
+/// The conditions of all rules of a policy, in source order.
+pub(super) fn conditions(policy: &Policy) -> Vec<&Expr> {
+    let mut out = Vec::new();
+    add_conditions(&mut out, &policy.block);
+    out
+}
+
+fn add_conditions<'a>(out: &mut Vec<&'a Expr>, block: &'a Block) {
+    for item in &block.items {
+        match item {
+            Item::Claim(_) => (),
+            Item::Block(block) => add_conditions(out, block),
+            Item::Rule(rule) => {
+                out.push(&rule.condition);
+                add_conditions(out, &rule.block);
+            }
+        }
+    }
+}
+
+/// All comparisons in the conditions of a policy, in source order.
+pub(super) fn comparisons(policy: &Policy) -> Vec<&Comparison> {
+    let mut out = Vec::new();
+    for condition in conditions(policy) {
+        add_comparisons(&mut out, condition);
+    }
+    out
+}
+
+fn add_comparisons<'a>(out: &mut Vec<&'a Comparison>, expr: &'a Expr) {
+    match expr {
+        Expr::Comparison(comparison) => out.push(comparison),
+        Expr::Group(inner, _) => add_comparisons(out, inner),
+        Expr::And(parts) | Expr::Or(parts) => {
+            for part in parts {
+                add_comparisons(out, part);
+            }
+        }
+    }
+}
+
+/// The constant values of a claim, with their places.
+pub(super) fn constants(claim: &Claim) -> impl Iterator<Item = (&Value, &str)> {
+    use crate::syntax::ast::Asserted;
+    claim.asserted.iter().filter_map(|asserted| match asserted {
+        Asserted::Value(value) => value.constant().map(|text| (value, text)),
+        Asserted::Reference { .. } => None,
+    })
+}
+
+/// Whether the policy speaks of every name of some form.
+pub(super) fn is_template(policy: &Policy) -> bool {
+    let local = match &policy.realm.local {
+        Local::Named(segments) => segments.as_slice(),
+        Local::Below | Local::Exact | Local::Any => &[],
+    };
+    policy.realm.namespace.iter().chain(local).any(|it| matches!(it, Segment::Variable(_)))
+}
