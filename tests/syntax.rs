@@ -9,8 +9,10 @@
 )]
 
 mod syntax {
+    mod codes;
     mod hostile;
     mod limits;
+    mod lints;
     mod mistakes;
     mod real;
     mod report;

@@ -7,7 +7,7 @@ pub mod render;
 
 pub use code::{Code, Severity};
 
-use crate::source::Span;
+use crate::source::{Source, SourceError, Span};
 
 /// One finding about one place of one document.
 ///
@@ -28,6 +28,22 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// Edits that mend it.
     pub fixes: Vec<Fix>,
+}
+
+/// What is wrong with bytes that are no source, and a source that stands for them in the report.
+pub fn of_source_error(name: &str, error: SourceError) -> (Option<Source>, Diagnostic) {
+    let message = error.to_string();
+    let (before, diagnostic) = match error {
+        SourceError::TooLarge { .. } => {
+            let diagnostic = Diagnostic::new(Code::DocumentTooLarge, Span::at(0), message, "nothing of it was read");
+            (String::new(), diagnostic.with_help("split it: any number of documents form one set"))
+        }
+        SourceError::NotUtf8 { valid_up_to, before } => {
+            let diagnostic = Diagnostic::new(Code::NotUtf8, Span::at(valid_up_to), message, "this byte");
+            (before, diagnostic.with_help("save the file as UTF-8"))
+        }
+    };
+    (Source::new(name, before.into_bytes()).ok(), diagnostic)
 }
 
 /// A second place and what it has to do with the first.

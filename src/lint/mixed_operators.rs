@@ -27,13 +27,19 @@ fn check(expr: &Expr, push: &mut dyn FnMut(Diagnostic)) {
     match expr {
         Expr::Comparison(_) => (),
         Expr::Group(inner, _) => check(inner, push),
-        Expr::And(parts) => parts.iter().for_each(|part| check(part, push)),
+        Expr::And(parts) => {
+            for part in parts {
+                check(part, push);
+            }
+        }
         Expr::Or(parts) => {
             let mixed: Vec<Span> = parts.iter().filter(|it| matches!(it, Expr::And(_))).map(Expr::span).collect();
             if !mixed.is_empty() {
                 push(diagnose(expr.span(), &mixed));
             }
-            parts.iter().for_each(|part| check(part, push));
+            for part in parts {
+                check(part, push);
+            }
         }
     }
 }

@@ -1,12 +1,12 @@
 //! `if (role == operator)`, and no rule on that resource type ever asserts `role operator`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     diagnostic::{Code, Diagnostic, printable::short},
     lint::{
         Lint, Report, Set,
-        walk::{claims, comparisons, constants},
+        walk::{claims, comparisons, constants, in_place_of},
     },
     syntax::{
         ast::{Comparison, Operator, Policy, Value},
@@ -26,17 +26,22 @@ impl Lint for RoleNeverAsserted {
         if !set.complete {
             return;
         }
-        for resource_type in RESOURCE_TYPES {
-            let asserted = roles(set, resource_type.name);
-            let policies = set.given().filter(|(_, policy)| policy.realm.resource_type.text == resource_type.name);
-            for (source, policy) in policies {
-                for (value, role) in tested(policy).filter(|(_, role)| !asserted.contains(role)) {
-                    report.push(source, diagnose(set, resource_type.name, &asserted, value, role));
-                }
+        let asserted: Roles<'_> = RESOURCE_TYPES.iter().map(|it| (it.name, roles(set, it.name))).collect();
+        for (source, policy) in set.given() {
+            let on = policy.realm.resource_type.text.as_str();
+            let Some(here) = asserted.get(on) else { continue };
+            for (value, role) in tested(policy).filter(|(_, role)| !here.contains(role)) {
+                report.push(source, diagnose(&asserted, on, value, role));
             }
         }
     }
 }
+
+/// Resource types and the roles that are asserted on each.
+type Roles<'a> = BTreeMap<&'static str, BTreeSet<&'a str>>;
+
+/// Of more roles no nearest one is looked for, so that many mistakes in many roles take no time.
+const SUGGEST_ROLES_MAX: usize = 200;
 
 /// The roles that any document asserts on a type.
 fn roles<'a>(set: &Set<'a>, resource_type: &str) -> BTreeSet<&'a str> {
@@ -54,7 +59,7 @@ fn tested(policy: &Policy) -> impl Iterator<Item = (&Value, &str)> {
     values.filter_map(|value| value.constant().map(|text| (value, text)))
 }
 
-fn diagnose(set: &Set<'_>, on: &str, asserted: &BTreeSet<&str>, value: &Value, role: &str) -> Diagnostic {
+fn diagnose(asserted: &Roles<'_>, on: &str, value: &Value, role: &str) -> Diagnostic {
     let shown = short(role);
     let error = Diagnostic::new(
         Code::RoleNeverAsserted,
@@ -62,18 +67,19 @@ fn diagnose(set: &Set<'_>, on: &str, asserted: &BTreeSet<&str>, value: &Value, r
         format!("no rule on `{on}::` ever asserts `role {shown}`"),
         "so this is never true",
     );
-    if let Some(near) = closest(role, asserted.iter().copied()) {
-        return error.with_help(format!("did you mean `{near}`?")).with_fix(
-            format!("write `{near}`"),
+    let here = asserted.get(on).into_iter().flatten().copied();
+    if let Some(near) = closest(role, here.take(SUGGEST_ROLES_MAX)) {
+        return error.with_help(format!("did you mean `{}`?", short(near))).with_fix(
+            format!("write `{}`", short(near)),
             false,
             value.span,
-            if value.quoted { format!("\"{near}\"") } else { near.to_owned() },
+            in_place_of(value, near),
         );
     }
-    let elsewhere = RESOURCE_TYPES.iter().find(|it| roles(set, it.name).contains(role));
+    let elsewhere = asserted.iter().find(|(_, roles)| roles.contains(role));
     error.with_help(match elsewhere {
-        Some(other) => {
-            format!("it is asserted on `{}::`, but a claim holds only on the type on which it is asserted", other.name)
+        Some((other, _)) => {
+            format!("it is asserted on `{other}::`, but a claim holds only on the type on which it is asserted")
         }
         None => format!("assert it somewhere: `{on}::/ {{ if ( ... ) {{ role {shown} }} }}`"),
     })

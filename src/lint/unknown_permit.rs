@@ -4,7 +4,7 @@ use crate::{
     diagnostic::{Code, Diagnostic, printable::short},
     lint::{
         Lint, Report, Set,
-        walk::{claims, comparisons, constants},
+        walk::{claims, comparisons, constants, in_place_of},
     },
     syntax::{
         ast::{Operator, Policy, Value},
@@ -52,7 +52,7 @@ fn diagnose(resource_type: &ResourceType, value: &Value, permit: &str) -> Diagno
             format!("write `{near}`"),
             false,
             value.span,
-            if value.quoted { format!("\"{near}\"") } else { near.to_owned() },
+            in_place_of(value, near),
         );
     }
     let others: Vec<&str> = RESOURCE_TYPES.iter().filter(|it| it.has_permit(permit)).map(|it| it.name).collect();

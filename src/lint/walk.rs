@@ -1,6 +1,9 @@
 //! The parts of a policy that lints look at, whatever stands around them. Recursion is bounded by `NESTING_MAX`.
 
-use crate::syntax::ast::{Block, Claim, Comparison, Expr, Item, Local, Policy, Segment, Value};
+use crate::syntax::{
+    ast::{Asserted, Block, Claim, Comparison, Expr, Item, Local, Policy, Segment, Value},
+    character::is_word,
+};
 
 /// A claim and what it depends on.
 #[derive(Debug, Clone, Copy)]
@@ -72,11 +75,18 @@ fn add_comparisons<'a>(out: &mut Vec<&'a Comparison>, expr: &'a Expr) {
 
 /// The constant values of a claim, with their places.
 pub(super) fn constants(claim: &Claim) -> impl Iterator<Item = (&Value, &str)> {
-    use crate::syntax::ast::Asserted;
     claim.asserted.iter().filter_map(|asserted| match asserted {
         Asserted::Value(value) => value.constant().map(|text| (value, text)),
         Asserted::Reference { .. } => None,
     })
+}
+
+/// A text as it is written where a value stands.
+pub(super) fn in_place_of(value: &Value, text: &str) -> String {
+    if !value.quoted && text.chars().all(is_word) && !matches!(text, "" | "on" | "if") {
+        return text.to_owned();
+    }
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('[', "\\["))
 }
 
 /// Whether the policy speaks of every name of some form.

@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod audit;
 pub mod decide;
+pub mod diagnostic;
 pub mod error;
 pub mod im;
 pub mod job;

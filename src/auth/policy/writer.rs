@@ -21,7 +21,7 @@ use crate::{
     source::Source,
     store::{Store, StoreError},
     syntax::parse,
-    wire::policy::{PolicyDocument, PolicyEntry, PolicyHead, PolicyList, PutDocument, PutPolicy},
+    wire::policy::{DiagnosticJson, PolicyDocument, PolicyEntry, PolicyHead, PolicyList, PutDocument, PutPolicy},
 };
 
 /// How long a change may take to come back through our own view before it is answered anyway.
@@ -272,7 +272,7 @@ fn refuse_unreadable(next: &[Source]) -> Result<(), AuthError> {
     for source in next {
         let parsed = parse(source);
         let errors = parsed.diagnostics.iter().filter(|it| it.is_error());
-        told.extend(errors.map(|it| diagnostics::json(source, it)));
+        told.extend(errors.map(|it| DiagnosticJson::new(source, it)));
         if !parsed.is_usable() && told.is_empty() {
             return Err(AuthError::PolicyInvalid(Vec::new()));
         }

@@ -30,18 +30,23 @@ pub(super) struct Unreadable {
 
 /// Reads all arguments; a folder means its `*.pol` in order of name, without those below.
 pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Given>, Unreadable> {
+    read_each(paths).into_iter().collect()
+}
+
+/// The same, going on behind what cannot be read.
+pub(super) fn read_each(paths: &[PathBuf]) -> Vec<Result<Given, Unreadable>> {
     let mut given = Vec::new();
     for path in paths {
-        let unreadable = |cause| Unreadable { path: path.display().to_string(), cause };
-        if path.is_dir() {
-            for path in documents_in(path).map_err(unreadable)? {
-                given.push(read_file(&path)?);
-            }
-        } else {
-            given.push(read_file(path)?);
+        if !path.is_dir() {
+            given.push(read_file(path));
+            continue;
+        }
+        match documents_in(path) {
+            Ok(paths) => given.extend(paths.iter().map(|path| read_file(path))),
+            Err(cause) => given.push(Err(Unreadable { path: path.display().to_string(), cause })),
         }
     }
-    Ok(given)
+    given
 }
 
 fn documents_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
@@ -51,6 +56,10 @@ fn documents_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
         if path.extension().is_some_and(|it| it == "pol") && !path.is_dir() {
             paths.push(path);
         }
+    }
+    if paths.is_empty() {
+        // A wrong folder must not look like a clean one.
+        return Err(io::Error::new(io::ErrorKind::NotFound, "there is no `*.pol` in this folder"));
     }
     paths.sort();
     Ok(paths)

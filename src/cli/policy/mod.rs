@@ -1,7 +1,9 @@
 //! `apc policy`: one file a verb.
 
+mod check;
 mod decide;
 mod documents;
+mod explain;
 mod format;
 mod requests;
 mod why;
@@ -19,6 +21,12 @@ use crate::cli::client::{
 /// What is to be done with documents.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
+    /// Tell the errors of documents
+    Check(check::CheckArgs),
+    /// Tell the errors of documents, and what their author may regret
+    Lint(check::LintArgs),
+    /// Print the manual of a rule, by code or by name
+    Explain(explain::ExplainArgs),
     /// Decide requests from standard input, one JSON object a line
     Decide(decide::DecideArgs),
     /// Explain the decision of requests from standard input
@@ -30,6 +38,9 @@ pub(super) enum Verb {
 /// Does it.
 pub(super) fn run(verb: Verb, output: Output) -> ExitCode {
     match verb {
+        Verb::Check(args) => check::check(&args, output),
+        Verb::Lint(args) => check::lint(&args, output),
+        Verb::Explain(args) => explain::run(&args),
         Verb::Decide(args) => decide::run(&args, output),
         Verb::Why(args) => why::run(&args, output),
         Verb::Server(command) => block_on(run_policy(command, output)),

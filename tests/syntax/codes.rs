@@ -1,0 +1,28 @@
+//! The table of codes and the corpus that shows each rule.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use gatehouse::diagnostic::{Code, Severity};
+
+#[test]
+fn every_rule_is_shown_by_a_case() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lint");
+    let shown: BTreeSet<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|it| it.unwrap().file_name().to_str().unwrap().split('-').next().unwrap().to_owned())
+        .collect();
+    // A document of half a megabyte is no file to keep; the limit has a test of its own.
+    let unshown = Code::ALL.iter().filter(|it| **it != Code::DocumentTooLarge && !shown.contains(it.code()));
+    assert_eq!(unshown.collect::<Vec<_>>(), Vec::<&Code>::new());
+}
+
+#[test]
+fn codes_and_names_are_unique_and_tell_the_severity() {
+    let codes: BTreeSet<&str> = Code::ALL.iter().map(|it| it.code()).collect();
+    let names: BTreeSet<&str> = Code::ALL.iter().map(|it| it.name()).collect();
+    assert_eq!((codes.len(), names.len()), (Code::ALL.len(), Code::ALL.len()));
+    for code in Code::ALL {
+        assert_eq!(code.code().starts_with('E'), code.severity() == Severity::Error, "{code}");
+        assert!(!code.manual().is_empty(), "{code}");
+    }
+}
