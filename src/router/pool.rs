@@ -8,10 +8,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{
-    body::Body,
-    http::Request,
-};
+use axum::{body::Body, http::Request};
 use futures_util::future::join_all;
 use tokio::{sync::Notify, time::timeout};
 

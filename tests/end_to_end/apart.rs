@@ -29,9 +29,9 @@ fn manager_and_router_work_from_other_hosts() {
     let authority = host.directory.join("router/router/ca.pem").display().to_string();
     let home = host.cluster.directory.join("homes/elsewhere");
     let apc = |arguments: &[&str], input: &[u8]| {
-        let mut child = host.namespace.command(APC);
-        let mut child = child.args(arguments).env("APC_HOME", &home).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = child.spawn().unwrap();
+        let mut command = host.namespace.command(APC);
+        command.args(arguments).env("APC_HOME", &home).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         child.stdin.take().unwrap().write_all(input).unwrap();
         let output = child.wait_with_output().unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
@@ -112,7 +112,8 @@ struct Host {
 impl Host {
     fn start() -> Self {
         let more = format!(
-            "enabled = false\n\n[api]\ncluster_listen = \"{CENTRE}:7443\"\naddresses = [\"{CENTRE}\"]\n\n[console]\nlease_ms = 3000\n"
+            "enabled = false\n\n[api]\ncluster_listen = \"{CENTRE}:7443\"\naddresses = [\"{CENTRE}\"]\n\n[auth]\ncluster_listen = \"{CENTRE}:7444\"\n\n\
+             [console]\nlease_ms = 3000\n"
         );
         let namespace = Namespace::new();
         let cluster = Cluster::start_linked(&more, |centre| {
@@ -174,7 +175,7 @@ impl Host {
     fn router(&self) -> (Child, String) {
         let config = self.directory.join("router.toml");
         let text = format!(
-            "cluster = \"test\"\nstate = \"{}\"\n\n[router]\nlisten = \"127.0.0.1:0\"\napi = [\"{CENTRE}:7443\"]\n",
+            "cluster = \"test\"\nstate = \"{}\"\n\n[router]\nlisten = \"127.0.0.1:0\"\napi = [\"{CENTRE}:7443\"]\nauth = \"{CENTRE}:7444\"\n",
             self.directory.join("router").display()
         );
         fs::write(&config, text).unwrap();

@@ -108,8 +108,7 @@ impl Cluster {
         link(&namespace);
         fs::create_dir_all(directory.join("state")).unwrap();
         let config = format!(
-            "cluster = \"test\"\nstate = \"{}\"\n\n[router]\nlisten = \"127.0.0.1:0\"\n\n[auth]\nfirst_admin = \"admin\"\n\n\
-             [im]\nstop_instances_on_exit = true\n{more}",
+            "cluster = \"test\"\nstate = \"{}\"\n\n[router]\nlisten = \"127.0.0.1:0\"\n\n[im]\nstop_instances_on_exit = true\n{more}",
             directory.join("state").display()
         );
         fs::write(directory.join("gatehouse.toml"), config).unwrap();

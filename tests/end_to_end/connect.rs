@@ -11,7 +11,7 @@ fn command_gives_its_output_streams_and_status() {
     if !is_root("connect") {
         return;
     }
-    let cluster = Cluster::start();
+    let mut cluster = Cluster::start();
     cluster.deploy(true);
 
     let said = cluster.apc("tom", &["app", "connect", "web", "--", "sh", "-c", "id -un; echo oops >&2; exit 7"]);
@@ -32,6 +32,10 @@ fn command_gives_its_output_streams_and_status() {
     let size = std::fs::metadata("/bin/busybox").unwrap().len();
     assert_eq!(said.out.len(), 3_000_001 + size.to_string().len() + 1);
     assert!(said.out.ends_with(&format!("x\n{size}\n")));
+
+    assert!(cluster.stop().success(), "it did not stop cleanly:\n{}", cluster.log());
+    let links = cluster.namespace.run("ip", &["-o", "link"]);
+    assert_eq!(links.lines().count(), 1, "only loopback should be left:\n{links}");
 }
 
 #[test]
