@@ -5,7 +5,6 @@
     clippy::indexing_slicing,
     clippy::print_stderr,
     let_underscore_drop,
-    missing_docs,
     unreachable_pub,
     reason = "a test fails by panicking, and says aloud what it skips"
 )]
