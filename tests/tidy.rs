@@ -32,7 +32,7 @@ const PLATFORM: &[(&str, &[&str])] = &[
 /// What a layer may name; nothing for files that are no layer (`lib.rs`, `bin`).
 fn lower(layer: &str) -> Option<Vec<&'static str>> {
     if let Some(at) = PURE.iter().position(|it| *it == layer) {
-        return Some(PURE[..at].to_vec());
+        return Some(PURE.iter().take(at).copied().collect());
     }
     let (_, named) = PLATFORM.iter().find(|(name, _)| *name == layer)?;
     Some(PURE.iter().chain(*named).copied().collect())

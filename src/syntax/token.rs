@@ -169,8 +169,9 @@ mod tests {
     fn tokens(mut text: &str) -> Vec<(Token, &str)> {
         let mut res = Vec::new();
         while let Some((token, length)) = Token::first(text) {
-            res.push((token, &text[..length]));
-            text = &text[length..];
+            let (first, rest) = text.split_at(length);
+            res.push((token, first));
+            text = rest;
         }
         res
     }

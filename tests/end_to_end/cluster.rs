@@ -13,7 +13,7 @@ pub const APC: &str = env!("CARGO_BIN_EXE_apc");
 pub const APCD: &str = env!("CARGO_BIN_EXE_apcd");
 
 /// Longer than anything takes on a loaded machine; only a hang reaches it.
-const WAIT_MAX: Duration = Duration::from_secs(120);
+const WAIT_MAX: Duration = Duration::from_mins(2);
 
 /// Whether this process may make containers; says loudly when a test is skipped.
 pub fn is_root(test: &str) -> bool {
@@ -188,7 +188,7 @@ impl Cluster {
         });
         let output = child.wait_with_output().unwrap();
         writer.join().unwrap();
-        Said::of(output)
+        Said::of(&output)
     }
 
     /// As [`Cluster::apc`]; the command must succeed.
@@ -277,7 +277,7 @@ impl Drop for Cluster {
 }
 
 impl Said {
-    fn of(output: Output) -> Self {
+    fn of(output: &Output) -> Self {
         Self {
             code: output.status.code(),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),

@@ -100,7 +100,7 @@ impl Traces {
         let jobs: serde_json::Value =
             serde_json::from_str(&cluster.does("tom", &["job", "list", "--json"]).out).unwrap();
         let jobs = jobs.as_array().unwrap().iter().map(|it| it["fqn"].as_str().unwrap().to_owned()).collect();
-        let links = cluster.namespace.run("ip", &["-o", "link"]).lines().filter(|it| it.contains("@")).count();
+        let links = cluster.namespace.run("ip", &["-o", "link"]).lines().filter(|it| it.contains('@')).count();
         let rules = cluster.namespace.run("nft", &["list", "ruleset"]);
         let nat_elements = rules.matches(" . 222").count();
         let directory = cluster.directory.display().to_string();

@@ -200,8 +200,13 @@ mod tests {
     fn profile_refuses_by_default_and_lists_nothing_dangerous() {
         let profile = seccomp().unwrap();
         assert_eq!(profile.default_action(), oci_spec::runtime::LinuxSeccompAction::ScmpActErrno);
-        let allowed: Vec<&str> =
-            profile.syscalls().iter().flatten().flat_map(|it| it.names()).map(String::as_str).collect();
+        let allowed: Vec<&str> = profile
+            .syscalls()
+            .iter()
+            .flatten()
+            .flat_map(oci_spec::runtime::LinuxSyscall::names)
+            .map(String::as_str)
+            .collect();
         let dangerous = [
             "mount",
             "umount2",
