@@ -32,7 +32,7 @@ async fn a_job_goes_through_its_life() {
     // Allowed, but not before the next start.
     let view: JobView = tom.update(uuid, &ssh(true, false)).await.read();
     assert_eq!(view.job.tags["ssh"], "true");
-    assert_eq!(*im.desired.borrow(), [first.clone()]);
+    assert_eq!(*im.desired.borrow(), std::slice::from_ref(&first));
     tom.update(uuid, &ssh(true, true)).await.read::<JobView>();
     let view = tom.settled(uuid).await;
     assert_eq!(view.job.ports.iter().map(|it| it.number).collect::<Vec<_>>(), [222]);

@@ -47,7 +47,7 @@ use crate::{api::manager::Manager, authority::Authority};
 const PASSWORD: &str = "correct horse";
 
 /// For whatever is waited for; a test that gets there has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Writes to the audit log, until it is told to fail.
 #[derive(Debug)]
@@ -141,8 +141,9 @@ impl Scene {
         config.console.lease_ms = 1_000;
         set(&mut config);
         let config = Arc::new(config);
-        let server = serve_api(&authority, &auth, &auth_dialer, &store, &audit, &witness, &config).await;
-        let scene = Self { authority, auth, auth_dialer, store, audit, witness, config, cancel, server, folder };
+        let serving = serve_api(&authority, &auth, &auth_dialer, &store, &audit, &witness, &config).await;
+        let scene =
+            Self { authority, auth, auth_dialer, store, audit, witness, config, cancel, server: serving, folder };
         scene.user("root").await;
         scene
     }
