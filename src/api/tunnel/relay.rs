@@ -65,6 +65,7 @@ pub(crate) struct Relay {
     /// Cancelled when a stream is shut; whatever is under way for it ends.
     stops: BTreeMap<Stream, CancellationToken>,
     work: FuturesUnordered<Doing<'static, Done>>,
+    draining: bool,
 }
 
 /// A channel that is open.
@@ -93,6 +94,7 @@ impl Relay {
             running: BTreeMap::new(),
             stops: BTreeMap::new(),
             work: FuturesUnordered::new(),
+            draining: false,
         }
     }
 
@@ -160,7 +162,7 @@ impl Relay {
         self.handle(Event::Limits(told.limits));
         if let Some(reason) = told.ended {
             self.revoke(reason);
-        } else if let Some(drain) = told.drain {
+        } else if let Some(drain) = told.drain.filter(|_| !std::mem::replace(&mut self.draining, true)) {
             let left = drain.deadline.saturating_duration_since(Instant::now());
             let deadline_ms = self.now_ms().saturating_add(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
             self.handle(Event::Drain { message: drain.message, deadline_ms });
