@@ -16,6 +16,7 @@ use crate::{
 
 pub(crate) const TESTS: &[Test] = &[
     ("killed_manager_leaves_instance_session_and_port_and_the_next_takes_them_up", adopted),
+    ("manager_killed_at_any_moment_of_a_start_leaves_nothing", interrupted),
     ("disconnect_removes_nothing", disconnected),
     ("what_a_killed_shim_leaves_is_removed_at_the_next_start", swept),
     ("killed_shim_is_replaced_if_the_job_restarts", replaced),
@@ -58,6 +59,21 @@ fn adopted() {
         rig.api.one(instance.uuid, "ssh is off", |it| it.public_port.is_none()).await;
         rig.api.desire(&[]).await;
         rig.api.until("it is gone", <[_]>::is_empty).await;
+    });
+}
+
+fn interrupted() {
+    test(async |rig| {
+        for delay_ms in [0, 60, 120, 180, 240, 300, 400, 600] {
+            let instance = rig.capsule();
+            rig.api.desire(std::slice::from_ref(&instance)).await;
+            // The moment of the kill is what differs, there is nothing to wait for.
+            tokio::time::sleep(Duration::from_millis(delay_ms)).await;
+            rig.kill_manager();
+            rig.start().await;
+            rig.api.desire(&[]).await;
+            rig.api.until("it is gone", <[_]>::is_empty).await;
+        }
     });
 }
 

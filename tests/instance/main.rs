@@ -17,6 +17,7 @@ use std::{ffi::OsString, path::Path, process::ExitCode};
 use libtest_mimic::{Arguments, Trial};
 
 mod api;
+mod cgroups;
 mod isolation;
 mod layers;
 mod life;
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
     if !root {
         eprintln!("\nSKIPPED: the tests of instances need root; nothing about containers has been tested\n");
     }
-    let all = [layers::TESTS, isolation::TESTS, network::TESTS, sessions::TESTS, life::TESTS].concat();
+    let all = [layers::TESTS, cgroups::TESTS, isolation::TESTS, network::TESTS, sessions::TESTS, life::TESTS].concat();
     let trial = |(name, body): Test| {
         let run = move || {
             body();

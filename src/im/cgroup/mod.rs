@@ -20,7 +20,7 @@ use crate::{
 
 mod mounts;
 
-pub use mounts::Hierarchy;
+pub use mounts::{Hierarchy, mounted};
 
 /// Killed processes that are not gone by then hang in the kernel; we say so instead of waiting on.
 const KILL_SECONDS_MAX: Duration = Duration::from_secs(10);
@@ -44,7 +44,7 @@ pub struct Cgroups {
 impl Cgroups {
     /// `path` is relative to the hierarchies' roots.
     pub fn new(path: &str) -> Result<Self, ImError> {
-        Ok(Self { hierarchies: mounts::mounted()?, path: path.to_owned() })
+        Ok(Self { hierarchies: mounted()?, path: path.to_owned() })
     }
 
     /// With hierarchies other than the host's.

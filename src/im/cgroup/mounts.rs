@@ -36,7 +36,7 @@ pub enum Hierarchy {
 }
 
 /// The host's hierarchies.
-pub(crate) fn mounted() -> Result<Vec<Hierarchy>, ImError> {
+pub fn mounted() -> Result<Vec<Hierarchy>, ImError> {
     let path = "/proc/self/mountinfo";
     let text = fs::read_to_string(path).context(|| format!("read `{path}`"))?;
     let res = parse(&text);

@@ -11,7 +11,7 @@ use std::{
 
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
 
 use crate::{
@@ -30,6 +30,9 @@ use crate::{
     wire::{im::ActualInstance, shim::ShimSpecification},
 };
 
+/// Instances that are started at the same time.
+const STARTS_MAX: usize = 4;
+
 /// Shared by the tasks of all instances.
 #[derive(Debug)]
 pub struct Host {
@@ -43,6 +46,10 @@ pub struct Host {
     pub uplink: Arc<dyn Uplink>,
     /// What is reported of every instance.
     pub actual: watch::Sender<BTreeMap<Uuid, ActualInstance>>,
+    /// Held while an instance is started: a few at a time are quicker than all at once.
+    pub starting: Semaphore,
+    /// Held while a layer is fetched, so that instances that need the same one fetch it once.
+    pub fetching: tokio::sync::Mutex<()>,
     name: String,
     slots: Mutex<Slots>,
     ports: Mutex<Ports>,
@@ -84,6 +91,8 @@ impl Host {
             slots: Mutex::new(Slots::new(&settings)?),
             ports: Mutex::new(Ports::new(settings.ports)?),
             actual: watch::Sender::new(BTreeMap::new()),
+            starting: Semaphore::new(STARTS_MAX),
+            fetching: tokio::sync::Mutex::default(),
             settings,
             layers,
             uplink,

@@ -175,7 +175,10 @@ impl Keeper {
         let authorities = Arc::clone(&self.orders.borrow().user_authorities);
         let specification = launch::specify(&self.host, desired, &authorities, layers)?;
         self.slot = Some(specification.slot);
+        // Never closed.
+        let permit = self.host.starting.acquire().await;
         let started = Shim::start(&self.host, &self.files).await;
+        drop(permit);
         if started.is_err() {
             self.bury().await?;
             self.host.forget(&self.files).await?;

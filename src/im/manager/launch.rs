@@ -154,6 +154,7 @@ pub async fn layers(host: &Host, desired: &DesiredInstance) -> Result<Vec<PathBu
     }
     let mut res = Vec::new();
     for layer in &desired.layers {
+        let _alone = host.fetching.lock().await;
         let folder = match host.layers.find(layer)? {
             Some(folder) => folder,
             None => host.layers.add(layer, host.uplink.layer(&layer.digest).await?).await?,

@@ -1,6 +1,6 @@
 //! Makes what exists on the host equal to what is desired.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -26,6 +26,10 @@ pub mod host;
 pub mod keeper;
 pub mod launch;
 pub mod slots;
+pub mod trial;
+
+/// For the removal of all instances on a clean stop.
+const FINISH_MAX: Duration = Duration::from_mins(1);
 
 /// Serves until `shutdown`: connects to the API server again and again, and keeps the desired instances.
 ///
@@ -38,7 +42,10 @@ pub async fn run(settings: Settings, uplink: Arc<dyn Uplink>, shutdown: Cancella
     conversation::converse(&host, &*uplink, &mut manager, &shutdown).await;
     if stop_instances {
         manager.desire(Vec::new());
-        manager.finish().await;
+        // What cannot be removed, the next start tries again; this one must end.
+        if tokio::time::timeout(FINISH_MAX, manager.finish()).await.is_err() {
+            return Err(ImError::Unusable("some instances could not be removed in time".to_owned()));
+        }
         host.network.close().await?;
     }
     Ok(())
@@ -90,6 +97,9 @@ impl Manager {
         }
         host.network.sweep(&pairs).await?;
         host.sweep_cgroups(&with_processes).await?;
+        if pairs.is_empty() {
+            trial::trial(&host).await?;
+        }
         for (instance, state) in found {
             manager.spawn(instance, Wish::Unknown, state);
         }
