@@ -15,6 +15,7 @@ mod syntax {
     mod lints;
     mod mistakes;
     mod real;
+    mod reference;
     mod report;
     mod words;
 }
