@@ -286,7 +286,8 @@ impl World {
             let output = if is_error { core::Output::Stderr } else { core::Output::Stdout };
             return Some(core::Event::Data(stream, output, bytes));
         }
-        if script.reads_stdin && !process.stdin_ended {
+        // It waits for its terminal's size too, which is sent last: who has ended has no use for it.
+        if script.reads_stdin && (!process.stdin_ended || process.size.is_none()) {
             return None;
         }
         if !std::mem::replace(&mut process.ended, true) {
