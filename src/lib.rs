@@ -1,10 +1,10 @@
 //! Gatehouse: a policy language, its compiler and evaluator, and the gate that it guards.
 //!
 //! Read it in this order. [`limits`] has every bound. A [`source`] is a document's text; [`syntax`] reads it,
-//! [`diagnostic`]s say what is wrong with it, [`compile`] makes a policy set of several, [`eval`] decides a request
-//! by it, [`lint`] looks for what an author will regret. [`session`] is the conversation between a client and a
-//! job instance as a pure function. All of that is without clock, file, socket or runtime, and is what remains with
-//! `--no-default-features`.
+//! [`diagnostic`]s say what is wrong with it, [`mod@format`] writes it in its canonical form, [`compile`] makes a policy
+//! set of several, [`eval`] decides a request by it, [`lint`] looks for what an author will regret. [`session`] is the
+//! conversation between a client and a job instance as a pure function. All of that is without clock, file, socket or
+//! runtime, and is what remains with `--no-default-features`.
 //!
 //! The platform stands on it: `wire` has what is sent and stored, `store` keeps it, `audit` writes down what was
 //! decided, `config` is the operator's file, `link` the mutual TLS between roles, `gate` turns tokens and operations
@@ -24,6 +24,7 @@ pub mod compile;
 pub mod config;
 pub mod diagnostic;
 pub mod eval;
+pub mod format;
 #[cfg(feature = "platform")]
 pub mod gate;
 #[cfg(feature = "platform")]

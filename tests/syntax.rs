@@ -10,6 +10,7 @@
 
 mod syntax {
     mod codes;
+    mod format;
     mod hostile;
     mod limits;
     mod lints;
@@ -17,5 +18,6 @@ mod syntax {
     mod real;
     mod reference;
     mod report;
+    mod tree;
     mod words;
 }
