@@ -44,6 +44,10 @@ test: deps build
 	    echo "the pure half has a runtime in its tree"; exit 1; fi
 	cargo test
 
+# Times say something only beside each other: the table at the end is of ratios.
+bench:
+	cargo bench --bench language
+
 lint:
 	cargo fmt --check
 	cargo clippy --all-targets -- --deny warnings
