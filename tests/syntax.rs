@@ -14,6 +14,7 @@ mod syntax {
     mod hostile;
     mod limits;
     mod lints;
+    mod manuals;
     mod mistakes;
     mod real;
     mod reference;

@@ -1,4 +1,4 @@
-//! The table of codes: one line a rule, its comment is its manual.
+//! The table of codes: one line a rule, its comment says what it finds.
 
 /// How grave a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,8 +36,8 @@ macro_rules! codes {
                 match self { $(Self::$variant => Severity::$severity,)+ }
             }
 
-            /// The rule's manual, line by line.
-            pub fn manual(self) -> &'static [&'static str] {
+            /// What it finds, line by line; [`manual`](crate::diagnostic::manual) says more.
+            pub fn summary(self) -> &'static [&'static str] {
                 match self { $(Self::$variant => &[$($doc),*],)+ }
             }
         }

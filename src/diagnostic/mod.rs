@@ -2,10 +2,12 @@
 
 mod code;
 mod excerpt;
+mod manual;
 pub mod printable;
 pub mod render;
 
 pub use code::{Code, Severity};
+pub use manual::manual;
 
 use crate::source::{Source, SourceError, Span};
 

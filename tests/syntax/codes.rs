@@ -23,6 +23,6 @@ fn codes_and_names_are_unique_and_tell_the_severity() {
     assert_eq!((codes.len(), names.len()), (Code::ALL.len(), Code::ALL.len()));
     for code in Code::ALL {
         assert_eq!(code.code().starts_with('E'), code.severity() == Severity::Error, "{code}");
-        assert!(!code.manual().is_empty(), "{code}");
+        assert!(!code.summary().is_empty(), "{code}");
     }
 }

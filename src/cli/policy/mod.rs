@@ -40,7 +40,7 @@ pub(super) fn run(verb: Verb, output: Output) -> ExitCode {
     match verb {
         Verb::Check(args) => check::check(&args, output),
         Verb::Lint(args) => check::lint(&args, output),
-        Verb::Explain(args) => explain::run(&args),
+        Verb::Explain(args) => explain::run(&args, output),
         Verb::Decide(args) => decide::run(&args, output),
         Verb::Why(args) => why::run(&args, output),
         Verb::Server(command) => block_on(run_policy(command, output)),
