@@ -63,10 +63,10 @@ impl<'a> Excerpt<'a> {
         self.places.first().cloned().flatten().unwrap_or(0..0)
     }
 
-    /// The second places that are in it.
-    pub(super) fn secondary(&self) -> impl Iterator<Item = (Range<usize>, &str)> {
-        let places = self.places.iter().skip(1).cloned();
-        places.zip(&self.diagnostic.secondary).filter_map(|(place, label)| Some((place?, label.message.as_str())))
+    /// The second places that are in it, with their lines.
+    pub(super) fn secondary(&self) -> impl Iterator<Item = (Range<usize>, usize, &str)> {
+        let places = self.places.iter().skip(1).cloned().zip(&self.diagnostic.secondary);
+        places.filter_map(|(place, label)| Some((place?, self.source.line(label.span.start), label.message.as_str())))
     }
 
     /// The lines of second places that are too far away.

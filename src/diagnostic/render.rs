@@ -1,8 +1,8 @@
 //! Diagnostics as a person reads them: the only file that knows ariadne.
 
-use std::{fmt::Write as _, io};
+use std::{fmt::Write as _, io, ops::Range};
 
-use ariadne::{Config, IndexType, Label, Report, ReportKind};
+use ariadne::{Color as Ink, Config, IndexType, Label, Report, ReportKind};
 
 use crate::{
     diagnostic::{Diagnostic, Severity, excerpt::Excerpt, printable::is_hidden},
@@ -43,19 +43,25 @@ pub fn write(out: &mut impl io::Write, source: &Source, diagnostics: &[Diagnosti
 fn draw(source: &Source, diagnostic: &Diagnostic, color: Color) -> io::Result<String> {
     // Our spans count bytes; ariadne counts characters unless told otherwise.
     let config = Config::default().with_index_type(IndexType::Byte).with_color(color == Color::Ansi);
-    let kind = match diagnostic.code.severity() {
-        Severity::Error => ReportKind::Error,
-        Severity::Warning => ReportKind::Warning,
-        Severity::Note => ReportKind::Advice,
+    let (kind, ink) = match diagnostic.code.severity() {
+        Severity::Error => (ReportKind::Error, Ink::Red),
+        Severity::Warning => (ReportKind::Warning, Ink::Yellow),
+        Severity::Note => (ReportKind::Advice, Ink::Fixed(147)),
     };
     let excerpt = Excerpt::new(source, diagnostic);
+    let label = |range: Range<usize>, line: usize, message: &str, rank: usize, ink: Ink| {
+        // ariadne begins another picture where a label stands on an earlier line than the one ordered before it.
+        let order = i32::try_from(line.saturating_mul(2).saturating_add(rank)).unwrap_or(i32::MAX);
+        Label::new((PLACE, range)).with_message(visible(message)).with_order(order).with_color(ink)
+    };
+    let line = source.line(diagnostic.span.start);
     let mut report = Report::build(kind, (PLACE, excerpt.primary()))
         .with_config(config)
         .with_code(diagnostic.code)
         .with_message(visible(&diagnostic.message))
-        .with_label(Label::new((PLACE, excerpt.primary())).with_message(visible(&diagnostic.label)));
-    for (range, message) in excerpt.secondary() {
-        report = report.with_label(Label::new((PLACE, range)).with_message(visible(message)).with_order(1));
+        .with_label(label(excerpt.primary(), line, &diagnostic.label, 0, ink));
+    for (range, line, message) in excerpt.secondary() {
+        report = report.with_label(label(range, line, message, 1, Ink::Blue));
     }
     for (line, message) in excerpt.elsewhere() {
         report = report.with_note(format!("line {line}: {}", visible(message)));

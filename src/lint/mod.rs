@@ -14,7 +14,7 @@ mod walk;
 use crate::{
     compile::{Finding, System, system::system_sources},
     diagnostic::{Code, Diagnostic},
-    source::Source,
+    source::{Source, Span},
     syntax::{Parse, ast, parse},
 };
 
@@ -113,6 +113,17 @@ pub fn lint(sources: &[Source], parsed: &[Parse], system: System) -> Vec<Finding
         debug_assert!(report.findings.iter().skip(first).all(|it| it.diagnostic.code == lint.code()));
     }
     let mut findings = allow::without_allowed(&set, report.findings);
+    // What is an error already is not regretted on top of it.
+    findings.retain(|it| !parsed.get(it.source).is_some_and(|parse| has_error_at(parse, it.diagnostic.span)));
     findings.sort_by_key(|it| (it.source, it.diagnostic.span.start, it.diagnostic.code));
     findings
+}
+
+/// Whether an error of the reader has some of this text, or its edge where something is missing.
+fn has_error_at(parse: &Parse, span: Span) -> bool {
+    let errors = parse.diagnostics.iter().filter(|it| it.is_error()).map(|it| it.span);
+    errors.into_iter().any(|it| {
+        let touches = it.start <= span.end && span.start <= it.end;
+        touches && (it.is_empty() || (it.start < span.end && span.start < it.end))
+    })
 }

@@ -110,10 +110,11 @@ impl Lexer<'_, '_> {
         let at = span.start.saturating_add(at);
         let place = Span::new(at, at.saturating_add(c.len_utf8()));
         let shown = short(c.encode_utf8(&mut [0; 4]));
-        if matches!(c, '$' | '%') && text.len() > 1 {
-            let message = format!("`{}` is a placeholder that was never filled in", short(text));
+        if let Some(length) = environment_variable(self.slice(Span::new(at, span.end))) {
+            let place = Span::new(at, at.saturating_add(length));
+            let message = format!("`{}` is a placeholder that was never filled in", short(self.slice(place)));
             self.found.push(
-                Diagnostic::new(Code::Placeholder, span, message, "write the real name here")
+                Diagnostic::new(Code::Placeholder, place, message, "write the real name here")
                     .with_help("the language knows no environment; a variable is `[name]`, and a realm binds it"),
             );
             return;
@@ -281,4 +282,13 @@ impl Lexer<'_, '_> {
         // The comment is read anew, as one.
         self.at = slashes;
     }
+}
+
+/// How long `$USER` or `%USER%` is, where the text begins with it.
+fn environment_variable(text: &str) -> Option<usize> {
+    let sign = text.chars().next().filter(|it| matches!(it, '$' | '%'))?;
+    let name = text.get(1..)?;
+    let end = name.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(name.len());
+    let closes = sign == '%' && name.get(end..).is_some_and(|it| it.starts_with('%'));
+    (end > 0).then_some(end.saturating_add(1).saturating_add(usize::from(closes)))
 }

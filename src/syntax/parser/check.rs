@@ -142,7 +142,7 @@ impl<'a> Reader<'a> {
             }
             Operator::BeginsWith | Operator::EndsWith => self.check_affix(value),
             Operator::FqnMatch => self.check_realm(value),
-            Operator::Contains => self.check_without_variable(value, "contains"),
+            Operator::Contains => self.check_without_variable(value, "`contains`"),
             Operator::Matches => self.check_pattern(value),
             Operator::InCidr => self.check_network(value),
             Operator::Less | Operator::LessOrEqual | Operator::Greater | Operator::GreaterOrEqual => {
@@ -226,12 +226,12 @@ impl<'a> Reader<'a> {
 
     fn check_without_variable(&mut self, value: &Value, operator: &str) {
         if let Some(Piece::Variable(name)) = value.pieces.iter().find(|it| matches!(it, Piece::Variable(_))) {
-            self.variable_not_allowed(name.span, &format!("no variable stands right of `{operator}`"));
+            self.variable_not_allowed(name.span, &format!("no variable stands right of {operator}"));
         }
     }
 
     fn check_pattern(&mut self, value: &Value) {
-        self.check_without_variable(value, "matches");
+        self.check_without_variable(value, "`matches`");
         let Some(pattern) = value.constant() else { return };
         let escapes = pattern.len().saturating_sub(pattern.trim_end_matches('\\').len());
         if !escapes.is_multiple_of(2) {
@@ -248,7 +248,7 @@ impl<'a> Reader<'a> {
     }
 
     fn check_network(&mut self, value: &Value) {
-        let Some(text) = value.constant() else { return self.check_without_variable(value, "inCidr") };
+        let Some(text) = value.constant() else { return self.check_without_variable(value, "`inCidr`") };
         let Err(error) = Network::parse(text) else { return };
         let diagnostic = Diagnostic::new(
             Code::NotANetwork,
