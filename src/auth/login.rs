@@ -21,7 +21,7 @@ use crate::{
     wire::{
         self,
         token::{TokenClaims, TokenRequest, TokenResponse},
-        user::NameOwner,
+        user::{NameOwner, UserRecord},
     },
 };
 
@@ -80,11 +80,10 @@ impl Logins {
             return Err(self.refused(&attempt, "name or password is wrong", None).await);
         };
         self.succeeded(&sources);
-        let facts = users::facts(&user);
-        let mut asked = facts.clone();
+        let mut asked = users::facts(&user);
         asked.push(Fact::new(ISSUER, "authType", LOCAL));
         let ruling = self.gate.decide_login(LOGIN_TARGET, asked, client)?;
-        match self.issue(&attempt, &ruling, &facts).await {
+        match self.issue(&attempt, &ruling, &user).await {
             Err(AuthError::Login(reason)) => Err(self.refused(&attempt, &reason, Some(&ruling)).await),
             other => other,
         }
@@ -111,16 +110,20 @@ impl Logins {
         &self,
         attempt: &Attempt<'_>,
         ruling: &LoginRuling,
-        facts: &[Fact],
+        user: &UserRecord,
     ) -> Result<TokenResponse, AuthError> {
         let login = ruling.outcome.as_ref().map_err(|reason| AuthError::Login(reason.clone()))?;
         check_name(&login.name)?;
-        let claims = self.claims(login, facts)?;
+        let claims = self.claims(login, &users::facts(user))?;
         let token = self.keyring.tokens.key.token(&claims)?;
         if TOKEN_BYTES_MAX < token.len() {
             return Err(AuthError::Login("the token would be larger than a token may be".to_owned()));
         }
         self.own_name(&login.name, attempt.subject).await?;
+        // Whoever is removed from now on has all that was issued until then revoked.
+        if !self.users.still_has(user).await? {
+            return Err(AuthError::Login("name or password is wrong".to_owned()));
+        }
         let mut item = self.item(Event::TokenIssued, &login.name, attempt, Some(ruling));
         item.payload.insert("sid".to_owned(), claims.sid.clone());
         item.payload.insert("jti".to_owned(), claims.jti.clone());
@@ -159,7 +162,7 @@ impl Logins {
     /// A name belongs to the first subject that used it (`language.md` section 6), whatever rules say later.
     async fn own_name(&self, name: &str, subject: &str) -> Result<(), AuthError> {
         let key = Key::new(["principal-name", name]);
-        let own = NameOwner { issuer: LOCAL.to_owned(), subject: subject.to_owned() };
+        let own = users::owner(subject);
         let owner = json::update(&*self.store, &key, |present: Option<NameOwner>| {
             Ok::<_, StoreError>(if present.is_some() { Change::Keep } else { Change::Put(own.clone()) })
         });

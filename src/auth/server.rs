@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    auth::{Auth, AuthError, policy, revoke},
+    auth::{Auth, AuthError, policy, revoke, users},
     gate::Principal,
     link::{self, Peer, Role, read_body},
     wire::{
@@ -225,8 +225,12 @@ async fn put_user(
 }
 
 async fn remove_user(State(auth): State<Arc<Auth>>, Path(name): Path<String>) -> Result<StatusCode, Failure> {
-    auth.users.remove(&name).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let removed = auth.users.remove(&name).await;
+    // Logins too, also when asked once more because the store failed in between.
+    if matches!(removed, Ok(()) | Err(AuthError::NotFound(_))) {
+        revoke::revoke_subject(&*auth.store, &users::owner(&name), auth.gate.clock().as_ref()).await?;
+    }
+    Ok(removed.map(|()| StatusCode::NO_CONTENT)?)
 }
 
 async fn revoke_principal(State(auth): State<Arc<Auth>>, Path(name): Path<String>) -> Result<StatusCode, Failure> {

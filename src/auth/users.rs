@@ -17,7 +17,7 @@ use crate::{
         json::{self, Change},
     },
     syntax::fqn,
-    wire::user::{PutUser, User, UserRecord},
+    wire::user::{NameOwner, PutUser, User, UserRecord},
 };
 
 /// Issuer of what we know of local users.
@@ -81,7 +81,7 @@ impl Users {
         Ok(shown(written.value))
     }
 
-    /// Removes a user. Tokens that it has go on until they are revoked or expire.
+    /// Removes a user. Tokens that it has go on until they are revoked (`revoke_subject`) or expire.
     pub async fn remove(&self, name: &str) -> Result<(), AuthError> {
         let key = user_key(name);
         let entry = self.store.get(&key).await?.ok_or_else(|| AuthError::NotFound(name.to_owned()))?;
@@ -109,6 +109,12 @@ impl Users {
         Ok(record.filter(|_| right))
     }
 
+    /// Whether the user is still there with the password that was verified.
+    pub(in crate::auth) async fn still_has(&self, user: &UserRecord) -> Result<bool, AuthError> {
+        let present = json::get::<UserRecord>(&*self.store, &user_key(&user.name)).await?;
+        Ok(present.is_some_and(|it| it.value.password_hash == user.password_hash))
+    }
+
     async fn hash(&self, password: Zeroizing<String>) -> Result<String, AuthError> {
         if !(PASSWORD_BYTES_MIN..=PASSWORD_BYTES_MAX).contains(&password.len()) {
             let message = format!("a password has {PASSWORD_BYTES_MIN} to {PASSWORD_BYTES_MAX} bytes");
@@ -131,6 +137,11 @@ impl Users {
         });
         done.await.map_err(|error| AuthError::Key(error.to_string()))?
     }
+}
+
+/// A user as the owner of names.
+pub(in crate::auth) fn owner(name: &str) -> NameOwner {
+    NameOwner { issuer: LOCAL.to_owned(), subject: name.to_owned() }
 }
 
 /// What policy may ask about a user.

@@ -1,6 +1,6 @@
 //! The endpoints over mutual TLS: who may ask what, and what is made of bad requests.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -314,4 +314,32 @@ async fn the_operator_keeps_users_on_his_own_socket() {
     revisions.wait_for(|it| *it == 2).await.unwrap();
     let wish = br#"{"role":"api","lasts_seconds":60}"#.to_vec();
     assert_eq!(call::<Value>(&admin, Method::POST, "/admin/join-tokens", wish).await, Err(StatusCode::BAD_REQUEST));
+}
+
+#[tokio::test]
+async fn a_user_who_is_removed_has_no_login_left_under_any_name() {
+    let scene = Scene::start().await;
+    let admin = admin(Arc::clone(&scene.auth));
+    let rules =
+        |name: &str| format!("auth::/oauth2/http {{ if (local->name == \"tom\") {{ permit issue name {name} }} }}\n");
+    scene.add_user("tom").await;
+    let mary = scene.token("mary").await;
+    let mut tokens = vec![scene.log_in("tom").await.unwrap().access_token];
+    scene.set_policy(&[("authSettings", &rules("\"team\""))]).await;
+    tokens.push(scene.log_in("tom").await.unwrap().access_token);
+    let gate = scene.auth.gate();
+    assert!(tokens.iter().all(|it| gate.authenticate(Some(it)).is_ok()));
+    call::<Value>(&admin, Method::DELETE, "/admin/users/tom", Vec::new()).await.unwrap();
+    let mut changes = gate.authenticator().revocations().subscribe();
+    for token in &tokens {
+        while gate.authenticate(Some(token)).is_ok() {
+            tokio::time::timeout(Duration::from_secs(10), changes.changed()).await.expect("it is revoked").unwrap();
+        }
+    }
+    gate.authenticate(Some(&mary)).unwrap();
+    // Who comes back under the old name begins anew.
+    scene.clock.advance(1);
+    scene.set_policy(&[("authSettings", &rules("local->name"))]).await;
+    let again = scene.token("tom").await;
+    gate.authenticate(Some(&again)).unwrap();
 }
