@@ -91,7 +91,7 @@ impl Logins {
 
     /// Lets an attempt begin, by its address and by its name from there; gives what it is counted under.
     fn begin(&self, attempt: &Attempt<'_>) -> Result<(String, String), AuthError> {
-        let address = attempt.client.map_or_else(String::new, |it| it.to_canonical().to_string());
+        let address = attempt.client.map_or_else(String::new, source);
         let name = format!("{address} {}", shortened(attempt.subject));
         let now_ms = self.gate.clock().unix_ms();
         if !self.failures_of_addresses.begin(&address, now_ms) || !self.failures_of_names.begin(&name, now_ms) {
@@ -196,6 +196,17 @@ impl Logins {
             item.payload.insert("client.address".to_owned(), client.to_canonical().to_string());
         }
         item
+    }
+}
+
+/// One customer: an IPv4 address, or the /64 that is the least anyone gets of IPv6.
+fn source(client: IpAddr) -> String {
+    match client.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
     }
 }
 

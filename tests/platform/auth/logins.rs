@@ -6,7 +6,10 @@ use gatehouse::{
     auth::{AuthError, revoke_session},
     gate::{GateError, ISSUER},
     store::{Key, json},
-    wire::user::{NameOwner, PutUser},
+    wire::{
+        token::TokenRequest,
+        user::{NameOwner, PutUser},
+    },
 };
 
 use crate::auth::{NOW, PASSWORD, Scene};
@@ -89,6 +92,27 @@ async fn who_guesses_waits_and_others_do_not() {
     scene.log_in("mary").await.unwrap();
     scene.clock.advance(10);
     scene.log_in("tom").await.unwrap();
+}
+
+#[tokio::test]
+async fn who_has_a_network_of_ipv6_has_no_more_tries_than_who_has_an_address() {
+    let scene = Scene::start().await;
+    scene.add_user("tom").await;
+    let from = async |address: String, password: &str| {
+        let request = TokenRequest::Password { username: "tom".to_owned(), password: password.to_owned() };
+        scene.auth.logins().log_in(&request, Some(address.parse().unwrap())).await
+    };
+    for host in 1..=10 {
+        refusal(from(format!("2001:db8:0:1::{host}"), "wrong").await);
+    }
+    assert!(matches!(from("2001:db8:0:1:ffff::1".to_owned(), PASSWORD).await, Err(AuthError::Busy)));
+    from("2001:db8:0:2::1".to_owned(), PASSWORD).await.unwrap();
+    // An IPv4 address is one source, however it is written.
+    for _ in 0..10 {
+        refusal(from("::ffff:192.0.2.9".to_owned(), "wrong").await);
+    }
+    assert!(matches!(from("192.0.2.9".to_owned(), PASSWORD).await, Err(AuthError::Busy)));
+    from("192.0.2.10".to_owned(), PASSWORD).await.unwrap();
 }
 
 #[tokio::test]
