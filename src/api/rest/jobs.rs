@@ -126,11 +126,23 @@ pub(crate) async fn show(
         // Much may have changed meanwhile, what the caller may see too.
         (job, sight) = visible_to_open(&api, &caller, &uuid, open.as_ref()).await?;
     }
+    sight = with_source(&api, &caller, &job, sight).await?;
     let shown: Vec<JobPermit> = sight.read.then_some(JobPermit::Read).into_iter().chain(sight.environment).collect();
     if !shown.is_empty() {
         api.require(&caller.principal, Operation::job(&shown, &job, caller.client)).await?;
     }
     Ok(Json(job_view(&api.fleet, job, sight)))
+}
+
+/// A console's clone has the environment of its app: who may not see that there does not see it here, whatever they may
+/// do where the clone is.
+async fn with_source(api: &Api, caller: &Caller, job: &Job, sight: JobSight) -> Result<JobSight, Failure> {
+    let Some(lease) = job.console.as_ref().filter(|_| sight.environment.is_some()) else { return Ok(sight) };
+    let seen = match api.job(lease.source).await? {
+        Some(source) => api.gate.job_sight(&caller.principal, &source, None, caller.client)?.environment,
+        None => None,
+    };
+    Ok(JobSight { environment: seen.and(sight.environment), ..sight })
 }
 
 /// `PUT /v1/jobs/{uuid}`.

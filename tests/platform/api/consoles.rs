@@ -80,6 +80,27 @@ async fn a_console_is_a_clone_that_goes_with_its_session() {
 }
 
 #[tokio::test]
+async fn the_environment_of_a_clone_is_shown_only_to_who_may_see_that_of_its_app() {
+    let scene = Scene::start().await;
+    let (_im, _, web) = running_app(&scene).await;
+    let (mary, ann) = (scene.user("mary").await, scene.user("ann").await);
+    let on_app = grant("job::/sandbox/tom", "mary", "read, ssh") + &grant("package::/sandbox/tom", "mary", "use");
+    let on_clone = grant("job::/sandbox/mary", "ann", "read, update, ssh");
+    scene.policy(&[("a", &on_app), ("b", &on_clone)]).await;
+    let opened: ConsoleOpened = console(&mary, web).await.read();
+    let path = format!("/v1/jobs/{}", opened.job.job.uuid);
+    let seen = async |user: &User| user.get(&path).await.read::<JobView>();
+    assert_eq!(seen(&mary).await.job.process.environment["SECRET"], "42");
+    let view = seen(&ann).await;
+    assert!(view.job.process.environment.is_empty() && view.partial, "{view:?}");
+    scene.policy(&[("c", &grant("job::/sandbox/tom", "ann", "update"))]).await;
+    assert_eq!(seen(&ann).await.job.process.environment["SECRET"], "42");
+    // With the permit on the app the sight of the clone's goes too.
+    scene.policy(&[("a", ""), ("c", "")]).await;
+    assert!(seen(&ann).await.job.process.environment.is_empty());
+}
+
+#[tokio::test]
 async fn a_console_wants_permits_on_app_packages_and_clone() {
     let scene = Scene::start().await;
     let (im, _, web) = running_app(&scene).await;
