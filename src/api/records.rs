@@ -3,7 +3,7 @@
 use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-pub(crate) use crate::store::json::{Record as Stored, get as load, put as save};
+pub(crate) use crate::store::json::{Record as Stored, put as save};
 use crate::store::{
     Key, Store, StoreError,
     json::{self, decode},
@@ -37,6 +37,15 @@ pub(crate) fn console_key(session: &str) -> Key {
     Key::new(["console", session])
 }
 
+/// Value of a probe for absence, which a crash may have left.
+pub(crate) const PROBE: &[u8] = b"null";
+
+/// Reads a record; a probe for one is none.
+pub(crate) async fn load<T: DeserializeOwned>(store: &dyn Store, key: &Key) -> Result<Option<Stored<T>>, StoreError> {
+    let Some(entry) = store.get(key).await?.filter(|it| it.value != PROBE) else { return Ok(None) };
+    Ok(Some(Stored { value: decode(&entry)?, revision: entry.revision }))
+}
+
 /// Reads all records below a prefix, ascending. One that cannot be understood is logged and left out.
 pub(crate) async fn load_all<T: DeserializeOwned>(
     store: &dyn Store,
@@ -44,7 +53,7 @@ pub(crate) async fn load_all<T: DeserializeOwned>(
 ) -> Result<Vec<Stored<T>>, StoreError> {
     let entries = store.list(&Key::new([prefix])).await?;
     let mut records = Vec::with_capacity(entries.len());
-    for entry in entries {
+    for entry in entries.into_iter().filter(|it| it.value != PROBE) {
         match decode(&entry) {
             Ok(value) => records.push(Stored { value, revision: entry.revision }),
             Err(error) => tracing::error!(%error, "a stored record is left out"),
@@ -94,8 +103,17 @@ pub(crate) async fn remove(store: &dyn Store, key: &Key) -> Result<bool, StoreEr
 
 /// Whether there is truly no such record: reading may be late by a moment, writing never is.
 pub(crate) async fn is_surely_absent(store: &dyn Store, key: &Key) -> Result<bool, StoreError> {
-    match store.put(key, None, b"null".to_vec()).await {
-        Ok(revision) => store.delete(key, revision).await.map(|()| true),
+    let revision = match store.put(key, None, PROBE.to_vec()).await {
+        Ok(revision) => revision,
+        // A crash may have left a probe. If it is one that is under way, one of the two takes it away.
+        Err(StoreError::Conflict(_)) => match store.get(key).await? {
+            Some(entry) if entry.value == PROBE => entry.revision,
+            Some(_) | None => return Ok(false),
+        },
+        Err(error) => return Err(error),
+    };
+    match store.delete(key, revision).await {
+        Ok(()) => Ok(true),
         Err(StoreError::Conflict(_)) => Ok(false),
         Err(error) => Err(error),
     }

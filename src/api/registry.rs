@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
+    api::records::PROBE,
     store::{Key, Revision, Store, WatchEvent},
     wire::job::{InstanceRecord, Job},
 };
@@ -199,8 +200,7 @@ fn place<T: DeserializeOwned>(table: &mut BTreeMap<Uuid, T>, key: &Key, name: Uu
             table.insert(name, value);
         }
         Err(error) => {
-            // `null` is a probe for absence.
-            if value != b"null" {
+            if value != PROBE {
                 tracing::error!(%error, %key, "a stored record cannot be read");
             }
             table.remove(&name);

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::{
     api::{
         fleet::{Fleet, Located, Status},
+        records::PROBE,
         registry::Registry,
         tunnel::instance::Doing,
     },
@@ -55,7 +56,7 @@ impl Directory for ApiDirectory {
     fn job(&self, uuid: Uuid) -> Doing<'_, Result<Option<Job>, StoreError>> {
         Box::pin(async move {
             let key = Key::new(["job".to_owned(), uuid.to_string()]);
-            let Some(entry) = self.store.get(&key).await? else { return Ok(None) };
+            let Some(entry) = self.store.get(&key).await?.filter(|it| it.value != PROBE) else { return Ok(None) };
             // A record that cannot be understood is an error, never absent.
             let parsed = serde_json::from_slice(&entry.value);
             parsed.map(Some).map_err(|error| StoreError::Unavailable(format!("`{key}` cannot be read: {error}")))

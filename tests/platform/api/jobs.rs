@@ -175,6 +175,15 @@ async fn a_name_belongs_to_one_job_and_is_free_when_that_is_gone() {
     scene.store.delete(&key, entry.revision).await.unwrap();
     assert_eq!(tom.get(&format!("/v1/jobs?fqn={WEB}")).await.read::<Vec<JobView>>(), []);
     assert_eq!(create().await.status, 201);
+
+    // And as one leaves it while it was looked whether the job is surely gone.
+    let found: Vec<JobView> = tom.get(&format!("/v1/jobs?fqn={WEB}")).await.read();
+    let key = gatehouse::store::Key::new(["job".to_owned(), found[0].job.uuid.to_string()]);
+    let entry = scene.store.get(&key).await.unwrap().unwrap();
+    scene.store.put(&key, Some(entry.revision), b"null".to_vec()).await.unwrap();
+    assert_eq!(tom.get(&format!("/v1/jobs?fqn={WEB}")).await.read::<Vec<JobView>>(), []);
+    assert_eq!(create().await.status, 201);
+    assert_eq!((scene.stored("job").await, scene.stored("job-name").await), (1, 1), "nothing is left of the old one");
 }
 
 #[tokio::test]
