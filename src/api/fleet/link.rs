@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     api::fleet::Fleet,
+    ssh::upstream::may_be_of_manager,
     wire::im::{DesiredInstance, FromIm, IM_PROTOCOL, ToIm},
 };
 
@@ -73,7 +74,7 @@ impl Fleet {
             Ok(None) => return LinkEnd::Closed,
             Err(_) => return LinkEnd::Silent,
         };
-        if address.is_unspecified() || address.is_multicast() || ports.0 < 1024 || ports.1 < ports.0 {
+        if !may_be_of_manager(address) || ports.0 < 1024 || ports.1 < ports.0 {
             return LinkEnd::Protocol("the manager's address or ports cannot be".to_owned());
         }
         let welcome = ToIm::Welcome {

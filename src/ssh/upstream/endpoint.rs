@@ -1,6 +1,6 @@
 //! Where an instance's SSH server is, and the one key that may answer there.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use russh::keys::PublicKey;
 use thiserror::Error;
@@ -15,7 +15,7 @@ const PORT_MIN: u16 = 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     instance: Uuid,
-    // INVARIANT (endpoint): a unicast address, its port at least `PORT_MIN`.
+    // INVARIANT (endpoint): an address that may be of a manager, its port at least `PORT_MIN`.
     address: SocketAddr,
     host_key: PublicKey,
 }
@@ -26,12 +26,23 @@ pub enum EndpointError {
     /// A privileged port.
     #[error("port {0} is no public port of an instance")]
     Port(u16),
-    /// Unspecified, multicast or broadcast.
+    /// Unspecified, multicast, broadcast or link-local.
     #[error("the address of the instance manager is no unicast address")]
     Address,
     /// Not in the OpenSSH format.
     #[error("the instance's host key is malformed")]
     HostKey,
+}
+
+/// Whether an instance manager can be reached there: by a unicast address that means the same on every link. Clouds serve
+/// their metadata, credentials too, at link-local ones.
+pub fn may_be_of_manager(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    let local = match address {
+        IpAddr::V4(it) => it.is_broadcast() || it.is_link_local(),
+        IpAddr::V6(it) => it.is_unicast_link_local(),
+    };
+    !local && !address.is_unspecified() && !address.is_multicast()
 }
 
 impl Endpoint {
@@ -40,8 +51,7 @@ impl Endpoint {
         if address.port() < PORT_MIN {
             return Err(EndpointError::Port(address.port()));
         }
-        let broadcast = matches!(address, SocketAddr::V4(it) if it.ip().is_broadcast());
-        if broadcast || address.ip().is_unspecified() || address.ip().is_multicast() {
+        if !may_be_of_manager(address.ip()) {
             return Err(EndpointError::Address);
         }
         let mut host_key = PublicKey::from_openssh(host_key).map_err(|_| EndpointError::HostKey)?;
@@ -83,6 +93,10 @@ mod tests {
         assert_eq!(of("[::]:20000"), Err(EndpointError::Address));
         assert_eq!(of("224.0.0.1:20000"), Err(EndpointError::Address));
         assert_eq!(of("255.255.255.255:20000"), Err(EndpointError::Address));
+        // Link-local addresses are those of nobody's instances, and of clouds' metadata.
+        for address in ["169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]", "[::ffff:0.0.0.0]"] {
+            assert_eq!(of(&format!("{address}:20000")), Err(EndpointError::Address), "{address}");
+        }
     }
 
     #[test]

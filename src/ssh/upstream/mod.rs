@@ -21,7 +21,7 @@ use tokio::{
     time::{error::Elapsed, timeout},
 };
 
-pub use crate::ssh::upstream::endpoint::{Endpoint, EndpointError};
+pub use crate::ssh::upstream::endpoint::{Endpoint, EndpointError, may_be_of_manager};
 use crate::{
     gate::Grant,
     ssh::{

@@ -69,6 +69,18 @@ async fn only_reports_of_the_present_epoch_and_of_ports_in_range_locate_anything
 }
 
 #[tokio::test]
+async fn a_manager_cannot_say_that_it_is_where_none_can_be() {
+    let scene = Scene::start().await;
+    let client = scene.link(Role::Im, &Uuid::new_v4().to_string());
+    for address in ["169.254.169.254", "::ffff:169.254.169.254", "fe80::1", "0.0.0.0", "::ffff:0.0.0.0", "224.0.0.1"] {
+        let mut socket = open(&client).await;
+        let hello = FromIm::Hello { protocol: IM_PROTOCOL, address: address.parse().unwrap(), ports: (20_000, 29_999) };
+        say(&mut socket, &hello).await;
+        assert_eq!(hear(&mut socket).await, None, "{address}");
+    }
+}
+
+#[tokio::test]
 async fn instances_are_spread_replaced_and_kept_when_a_manager_goes() {
     let scene = Scene::start().await;
     let (one, other) = (scene.manager().await, scene.manager().await);
