@@ -12,6 +12,7 @@ mod hostile;
 mod lifecycle;
 mod openssh;
 mod refused;
+mod strangers;
 mod upstream;
 
 use std::{path::Path, process::ExitCode};
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     trials.extend(lifecycle::trials());
     trials.extend(hostile::trials());
     trials.extend(upstream::trials());
+    trials.extend(strangers::trials());
     run(&Arguments::from_args(), trials).exit_code()
 }
 

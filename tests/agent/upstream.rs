@@ -51,12 +51,12 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-fn block_on<T>(test: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async { timeout(2 * PATIENCE, test).await.expect("the test hangs") })
 }
 
-fn exec(command: &str) -> Open {
+pub(crate) fn exec(command: &str) -> Open {
     Open::Exec { command: command.to_owned(), pty: None }
 }
 

@@ -240,10 +240,11 @@ impl Upstream {
             let inbox = self.channels.take(channel.id());
             // russh's own queue is left unread on purpose: see `crate::ssh::inbox`.
             let (_, sender) = channel.split();
+            let opening = Opening { sender: Some(Arc::new(sender)), channels: self.channels.clone() };
             let inbox = inbox.ok_or_else(|| OpenError::Lost(self.channels.lost().unwrap_or_default()))?;
-            let expected = self.request(&sender, open).await?;
+            let expected = self.request(opening.sender()?, open).await?;
             confirmed(&inbox, expected).await?;
-            let sender = Arc::new(sender);
+            let sender = opening.opened()?;
             let events = UpstreamEvents {
                 inbox: Arc::clone(&inbox),
                 sender: Arc::clone(&sender),
@@ -287,6 +288,36 @@ impl Upstream {
     /// Ends the connection at once.
     pub fn cut(&self) {
         self.control.0.cut();
+    }
+}
+
+/// A channel whose requests are not answered yet. Dropped before they are, it is closed: the instance may still carry them
+/// out, and what nobody reads and nobody decides about any more must not run.
+struct Opening {
+    sender: Option<Arc<ChannelWriteHalf<Msg>>>,
+    channels: Channels,
+}
+
+impl Opening {
+    fn sender(&self) -> Result<&ChannelWriteHalf<Msg>, OpenError> {
+        self.sender.as_deref().ok_or_else(|| OpenError::Lost(String::new()))
+    }
+
+    /// It is somebody else's from now on.
+    fn opened(mut self) -> Result<Arc<ChannelWriteHalf<Msg>>, OpenError> {
+        self.sender.take().ok_or_else(|| OpenError::Lost(String::new()))
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        let (Some(sender), Ok(runtime)) = (self.sender.take(), tokio::runtime::Handle::try_current()) else { return };
+        let channels = self.channels.clone();
+        runtime.spawn(async move {
+            // A failure means that the connection is gone, and the channel with it.
+            let _gone = sender.close().await;
+            channels.close(sender.id());
+        });
     }
 }
 
