@@ -55,9 +55,10 @@ pub(crate) async fn import(
     check_name(&fqn, "package")?;
     let key = package_key(&fqn);
     let existing = load::<Package>(api.store.as_ref(), &key).await?;
-    let wanted = if existing.is_some() { PackagePermit::Update } else { PackagePermit::Create };
     // Before the first byte is kept.
-    api.require(&caller.principal, Operation::package_named(&[wanted], &fqn, caller.client)).await?;
+    for wanted in wanted(&api, &caller, &fqn, existing.is_some())? {
+        api.require(&caller.principal, Operation::package_named(&[*wanted], &fqn, caller.client)).await?;
+    }
     let bytes_max = api.config.router.package_bytes_max;
     let imported = keep(api.store.as_ref(), &api.config.state, body, bytes_max).await?;
     let package = Package {
@@ -72,6 +73,17 @@ pub(crate) async fn import(
     api.record("package.imported", &fqn, caller.principal.name(), &[("layers", digests.join(" "))]).await?;
     save(api.store.as_ref(), &key, existing.map(|it| it.revision), &package).await?;
     Ok((StatusCode::CREATED, Json(package)))
+}
+
+/// What an import wants, in this order. Who may not know whether the package exists is told the same in both cases, unless
+/// they may make one there, and would find out.
+fn wanted(api: &Api, caller: &Caller, fqn: &str, exists: bool) -> Result<&'static [PackagePermit], Failure> {
+    let sees = api.gate.sees_package(&caller.principal, fqn, caller.client)?;
+    Ok(match (exists, sees) {
+        (false, _) => &[PackagePermit::Create],
+        (true, true) => &[PackagePermit::Update],
+        (true, false) => &[PackagePermit::Create, PackagePermit::Update],
+    })
 }
 
 /// `DELETE /v1/packages?fqn=`. What a job is made of stays.

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use tar::{EntryType, Header};
 use tokio::io::AsyncReadExt;
 
-use crate::api::{Answer, Scene, User, tarball};
+use crate::api::{Answer, Scene, User, grant, tarball};
 
 const OS: &str = "package::/sandbox/tom::os";
 
@@ -204,7 +204,16 @@ async fn a_package_in_use_stays_and_what_runs_keeps_its_layers() {
     let mary = scene.user("mary").await;
     assert_eq!(mary.get("/v1/packages").await.read::<Vec<Package>>(), []);
     assert_eq!(mary.delete(&path).await.status, 404);
-    assert_eq!(import(&mary, tarball(&[("a", b"")])).await.error().missing_claims, ["permit update"]);
+    // What she is told does not say whether it exists.
+    let refused = async |fqn: &str| {
+        let path = format!("/v1/packages?fqn={fqn}");
+        let error = mary.send("POST", &path, &[], tarball(&[("a", b"")]).into()).await.error();
+        (error.code, error.message.replace(fqn, "it"), error.missing_claims)
+    };
+    assert_eq!(refused(OS).await, refused("package::/sandbox/tom::none").await);
+    // Who may make packages there, but not change them, is told that this one is there.
+    scene.policy(&[("a", &grant("package::/sandbox/tom", "mary", "create"))]).await;
+    assert_eq!(refused(OS).await.2, ["permit update"]);
     tom.delete(&format!("/v1/jobs/{job}")).await;
     assert_eq!(tom.delete(&path).await.status, 204);
 }
