@@ -1,20 +1,22 @@
 //! Tar archives: made plain, and looked through before anything believes them.
 
 use std::{
+    cell::Cell,
     fs::File,
     io::{self, BufReader, Read, Seek},
     path::Path,
+    rc::Rc,
 };
 
 use flate2::read::MultiGzDecoder;
-use tar::{Archive, EntryType};
+use tar::{Archive, Entry, EntryType};
 
 use crate::api::import::ImportError;
 
 /// Entries of one archive.
 const ENTRIES_MAX: usize = 1_000_000;
 
-/// Bytes of a long name or an extended header; the tar reader takes those into memory whole.
+/// Bytes of one entry's header with its long names and extensions.
 const HEADER_BYTES_MAX: u64 = 1024 * 1024;
 
 /// The file that makes an archive an OCI image layout.
@@ -51,59 +53,66 @@ pub(crate) fn uncompressed(mut file: File, scratch: &Path, bytes_max: u64) -> Re
     }
 }
 
-/// Looks at every entry and refuses what could not be unpacked safely; the archive is at its beginning again.
-pub(crate) fn inspect(file: &mut File) -> Result<Contents, ImportError> {
-    check_headers(file)?;
-    file.rewind().map_err(ImportError::Disk)?;
-    let contents = check_entries(file)?;
+/// Looks at every entry and refuses what could not be unpacked safely; the archive is at its beginning again. What it
+/// unpacks to has at most `bytes_max` bytes.
+pub(crate) fn inspect(file: &mut File, bytes_max: u64) -> Result<Contents, ImportError> {
+    let contents = check_entries(file, bytes_max)?;
     file.rewind().map_err(ImportError::Disk)?;
     Ok(contents)
 }
 
-/// Before the reader interprets anything: sizes of what it would take into memory, and the number of entries.
-fn check_headers(file: &mut File) -> Result<(), ImportError> {
-    let mut archive = Archive::new(BufReader::new(file));
-    let mut count: usize = 0;
-    for entry in archive.entries().map_err(ImportError::Archive)?.raw(true) {
-        let entry = entry.map_err(ImportError::Archive)?;
-        let kind = entry.header().entry_type();
-        let header_only = kind.is_gnu_longname()
-            || kind.is_gnu_longlink()
-            || kind.is_pax_local_extensions()
-            || kind.is_pax_global_extensions();
-        if header_only && HEADER_BYTES_MAX < entry.size() {
-            return Err(refused("an extended header of the archive is too large"));
-        }
-        count = count.saturating_add(1);
-        if ENTRIES_MAX < count {
-            return Err(refused(format!("the archive has more than {ENTRIES_MAX} entries")));
-        }
-    }
-    if count == 0 {
-        return Err(refused("the archive is empty"));
-    }
-    Ok(())
+/// The `tar` crate reads long names and extended headers whole into memory, and only it knows where they are: what looks
+/// like a file to who does not know them may hide some. So what it may read before it shows the next entry is bounded.
+struct Metered<R> {
+    inner: R,
+    allowance: Rc<Cell<u64>>,
 }
 
-fn check_entries(file: &mut File) -> Result<Contents, ImportError> {
+impl<R: Read> Read for Metered<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        let left = self.allowance.get().checked_sub(count.try_into().unwrap_or(u64::MAX));
+        self.allowance.set(left.ok_or_else(|| io::Error::other("an extended header of it is too large"))?);
+        Ok(count)
+    }
+}
+
+fn check_entries(file: &mut File, bytes_max: u64) -> Result<Contents, ImportError> {
     let mut contents = Contents { is_layout: false };
-    let mut archive = Archive::new(BufReader::new(file));
-    for entry in archive.entries().map_err(ImportError::Archive)? {
-        let entry = entry.map_err(ImportError::Archive)?;
-        let path = entry.path_bytes().into_owned();
-        let kind = entry.header().entry_type();
-        if kind.is_pax_global_extensions() {
-            continue;
-        }
-        check_path(&path)?;
-        check_kind(kind, &path)?;
-        if kind.is_hard_link() {
-            let target = entry.link_name_bytes().ok_or_else(|| refused(format!("`{}` links nowhere", shown(&path))))?;
-            check_path(&target)?;
-        }
-        contents.is_layout |= relative(&path) == LAYOUT && kind.is_file();
+    let mut left = bytes_max;
+    let allowance = Rc::new(Cell::new(HEADER_BYTES_MAX));
+    let mut archive = Archive::new(Metered { inner: BufReader::new(file), allowance: Rc::clone(&allowance) });
+    let mut entries = archive.entries().map_err(ImportError::Archive)?;
+    for count in 0..=ENTRIES_MAX {
+        allowance.set(HEADER_BYTES_MAX);
+        let Some(entry) = entries.next() else {
+            return if count == 0 { Err(refused("the archive is empty")) } else { Ok(contents) };
+        };
+        let mut entry = entry.map_err(ImportError::Archive)?;
+        contents.is_layout |= check_entry(&entry)?;
+        // A sparse file takes little in the archive and much on the disk.
+        left = left.checked_sub(entry.size()).ok_or(ImportError::TooLarge(bytes_max))?;
+        // What is left of it must not count as the next one's header.
+        allowance.set(u64::MAX);
+        io::copy(&mut entry, &mut io::sink()).map_err(ImportError::Archive)?;
     }
-    Ok(contents)
+    Err(refused(format!("the archive has more than {ENTRIES_MAX} entries")))
+}
+
+/// Whether it is the file that makes an image layout.
+fn check_entry<R: Read>(entry: &Entry<'_, R>) -> Result<bool, ImportError> {
+    let path = entry.path_bytes();
+    let kind = entry.header().entry_type();
+    if kind.is_pax_global_extensions() {
+        return Ok(false);
+    }
+    check_path(&path)?;
+    check_kind(kind, &path)?;
+    if kind.is_hard_link() {
+        let target = entry.link_name_bytes().ok_or_else(|| refused(format!("`{}` links nowhere", shown(&path))))?;
+        check_path(&target)?;
+    }
+    Ok(relative(&path) == LAYOUT && kind.is_file())
 }
 
 /// A path that stays below the root: relative, without `..` and without NUL.

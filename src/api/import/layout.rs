@@ -50,7 +50,7 @@ pub(crate) fn unpack(file: &mut File, scratch: &Path, bytes_max: u64) -> Result<
         if digest_of(&mut layer)? != *digest {
             return Err(refused(format!("a layer is not `{digest}`, as the image's configuration says")));
         }
-        inspect(&mut layer)?;
+        inspect(&mut layer, left)?;
         let bytes = layer.metadata().map_err(ImportError::Disk)?.len();
         left = left.checked_sub(bytes).ok_or(ImportError::TooLarge(bytes_max))?;
         layers.push(layer);

@@ -86,7 +86,7 @@ pub(crate) async fn import(store: &dyn Store, scratch: &Path, body: Body, bytes_
 
 fn unpack(uploaded: File, scratch: &Path, bytes_max: u64) -> Result<Unpacked, ImportError> {
     let mut plain = archive::uncompressed(uploaded, scratch, bytes_max)?;
-    if archive::inspect(&mut plain)?.is_layout {
+    if archive::inspect(&mut plain, bytes_max)?.is_layout {
         return layout::unpack(&mut plain, scratch, bytes_max);
     }
     Ok(Unpacked { layers: vec![plain], settings: ImageSettings::default() })

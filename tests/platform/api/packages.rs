@@ -217,3 +217,38 @@ async fn a_package_in_use_stays_and_what_runs_keeps_its_layers() {
     tom.delete(&format!("/v1/jobs/{job}")).await;
     assert_eq!(tom.delete(&path).await.status, 204);
 }
+
+/// A header of its own, of this kind and with this size.
+fn header(name: &str, kind: EntryType, size: usize) -> Vec<u8> {
+    let mut header = Header::new_ustar();
+    header.set_path(name).unwrap();
+    header.set_entry_type(kind);
+    header.set_mode(0o644);
+    header.set_size(size as u64);
+    header.set_cksum();
+    header.as_bytes().to_vec()
+}
+
+/// Whole blocks.
+fn padded(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.resize(bytes.len().next_multiple_of(512), 0);
+    bytes
+}
+
+#[tokio::test]
+async fn a_header_that_hides_in_a_file_is_not_read_into_memory() {
+    let scene = Scene::start().await;
+    let tom = scene.user("tom").await;
+    // To who does not know extended headers it is the content of `x`; for others `x` is empty and this comes behind it.
+    let name = padded(vec![b'n'; 2 << 20]);
+    let mut hidden = header("././@LongLink", EntryType::GNULongName, name.len());
+    hidden.extend(name);
+    hidden.extend(header("short", EntryType::Regular, 0));
+    let mut archive = header("pax", EntryType::XHeader, 9);
+    archive.extend(padded(b"9 size=0\n".to_vec()));
+    archive.extend(header("x", EntryType::Regular, hidden.len()));
+    archive.extend(hidden);
+    archive.extend([0; 1024]);
+    let refused = import(&tom, archive).await;
+    assert_eq!((refused.status, refused.error().code.as_str()), (400, "invalid"));
+}
