@@ -23,14 +23,18 @@ const JSON_BYTES_MAX: u64 = 4 * 1024 * 1024;
 const LAYERS_MAX: usize = 120;
 
 /// Indexes within indexes.
-const INDEXES_MAX: usize = 3;
+const DEPTH_MAX: usize = 3;
+
+/// Indexes that are looked at in all: a few that name each other often enough would be read for ever.
+const INDEXES_MAX: usize = 64;
 
 /// Unpacks a layout's one image for this host's kind of processor.
 pub(crate) fn unpack(file: &mut File, scratch: &Path, bytes_max: u64) -> Result<Unpacked, ImportError> {
     let layout = Layout::read(file, scratch)?;
     let index = layout.index.clone().ok_or_else(|| refused("the image layout has no `index.json`"))?;
     let index = ImageIndex::from_reader(index.as_slice()).map_err(|error| malformed("index.json", &error))?;
-    let descriptor = layout.image(&index, INDEXES_MAX)?;
+    let none = || refused(format!("the image layout has no image for linux and {}", Arch::default()));
+    let descriptor = layout.image(&index, DEPTH_MAX, &mut { INDEXES_MAX })?.ok_or_else(none)?;
     let manifest = layout.json(&descriptor)?;
     let manifest = ImageManifest::from_reader(manifest.as_slice()).map_err(|error| malformed("manifest", &error))?;
     let configuration = layout.json(manifest.config())?;
@@ -91,22 +95,29 @@ impl Layout {
         Ok(layout)
     }
 
-    /// The manifest of the image for this host.
-    fn image(&self, index: &ImageIndex, indexes_left: usize) -> Result<Descriptor, ImportError> {
+    /// The manifest of the image for this host, if there is one.
+    fn image(
+        &self,
+        index: &ImageIndex,
+        depth_left: usize,
+        indexes_left: &mut usize,
+    ) -> Result<Option<Descriptor>, ImportError> {
         let (nested, images): (Vec<&Descriptor>, Vec<&Descriptor>) =
             index.manifests().iter().partition(|it| *it.media_type() == MediaType::ImageIndex);
         if let Some(fitting) = images.into_iter().find(|it| fits(it)) {
-            return Ok(fitting.clone());
+            return Ok(Some(fitting.clone()));
         }
-        let deeper = indexes_left.checked_sub(1).ok_or_else(|| refused("the image index nests too deeply"))?;
+        let Some(deeper) = depth_left.checked_sub(1) else { return Ok(None) };
         for descriptor in nested {
+            *indexes_left =
+                indexes_left.checked_sub(1).ok_or_else(|| refused("the image layout has too many indexes"))?;
             let json = self.json(descriptor)?;
             let index = ImageIndex::from_reader(json.as_slice()).map_err(|error| malformed("image index", &error))?;
-            if let Ok(found) = self.image(&index, deeper) {
-                return Ok(found);
+            if let Some(found) = self.image(&index, deeper, indexes_left)? {
+                return Ok(Some(found));
             }
         }
-        Err(refused(format!("the image layout has no image for linux and {}", Arch::default())))
+        Ok(None)
     }
 
     fn json(&self, descriptor: &Descriptor) -> Result<Vec<u8>, ImportError> {

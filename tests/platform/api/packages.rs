@@ -1,6 +1,6 @@
 //! Packages: what is kept of what is imported, and what is refused.
 
-use std::io::Write;
+use std::{io::Write, time::Duration};
 
 use flate2::{Compression, write::GzEncoder};
 use gatehouse::wire::job::{JobKind, Package};
@@ -250,5 +250,30 @@ async fn a_header_that_hides_in_a_file_is_not_read_into_memory() {
     archive.extend(hidden);
     archive.extend([0; 1024]);
     let refused = import(&tom, archive).await;
+    assert_eq!((refused.status, refused.error().code.as_str()), (400, "invalid"));
+}
+
+#[tokio::test]
+async fn an_index_of_indexes_is_not_followed_for_ever() {
+    let scene = Scene::start().await;
+    let tom = scene.user("tom").await;
+    let nested = "application/vnd.oci.image.index.v1+json";
+    let index_of = |of: &[u8], count: usize| {
+        let one = json!({"mediaType": nested, "digest": digest(of), "size": of.len()});
+        json!({"schemaVersion": 2, "mediaType": nested, "manifests": vec![one; count]}).to_string().into_bytes()
+    };
+    let last = index_of(b"", 0);
+    let third = index_of(&last, 100);
+    let second = index_of(&third, 100);
+    let first = index_of(&second, 100);
+    let blob = |bytes: &[u8]| format!("blobs/sha256/{}", &digest(bytes)[7..]);
+    let archive = tarball(&[
+        ("oci-layout", b"{}"),
+        ("index.json", &first),
+        (&blob(&last), &last),
+        (&blob(&third), &third),
+        (&blob(&second), &second),
+    ]);
+    let refused = tokio::time::timeout(Duration::from_secs(20), import(&tom, archive)).await.expect("an answer");
     assert_eq!((refused.status, refused.error().code.as_str()), (400, "invalid"));
 }
