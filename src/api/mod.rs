@@ -69,6 +69,8 @@ pub struct Api {
     pub consoles: Consoles,
     /// Sessions into instances.
     pub tunnel: Arc<Tunnel>,
+    /// Packages that are being imported.
+    pub(crate) imports: import::Imports,
     /// Cancelled when [`Api::run`] is told to stop.
     pub stop: CancellationToken,
 }
@@ -109,6 +111,7 @@ impl Api {
             fleet,
             consoles,
             tunnel,
+            imports: import::Imports::default(),
             stop: CancellationToken::new(),
         })
     }

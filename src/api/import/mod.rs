@@ -13,6 +13,7 @@ use std::{
     fs::File,
     io::{self, Seek},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use axum::body::Body;
@@ -22,6 +23,54 @@ use crate::{
     store::Store,
     wire::job::Layer,
 };
+
+/// Imports at a time. Each has a thread and up to two copies of a package on the disk.
+const IMPORTS_MAX: usize = 32;
+
+/// Imports of one principal at a time, so that nobody takes everybody's places.
+const IMPORTS_OF_PRINCIPAL_MAX: usize = 4;
+
+/// The imports that are under way. Clones count together.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Imports(Arc<Mutex<BTreeMap<String, usize>>>);
+
+/// A place among them, given back when it drops.
+#[derive(Debug)]
+pub(crate) struct Place {
+    imports: Imports,
+    principal: String,
+}
+
+impl Imports {
+    /// A place for one more, if there is one.
+    pub(crate) fn begin(&self, principal: &str) -> Option<Place> {
+        let mut counts = self.counts();
+        let own = counts.get(principal).copied().unwrap_or(0);
+        let all = counts.values().copied().fold(0, usize::saturating_add);
+        if IMPORTS_MAX <= all || IMPORTS_OF_PRINCIPAL_MAX <= own {
+            return None;
+        }
+        counts.insert(principal.to_owned(), own.saturating_add(1));
+        drop(counts);
+        Some(Place { imports: self.clone(), principal: principal.to_owned() })
+    }
+
+    fn counts(&self) -> MutexGuard<'_, BTreeMap<String, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.imports.counts();
+        let left = counts.get(&self.principal).copied().unwrap_or(0).saturating_sub(1);
+        if left == 0 {
+            counts.remove(&self.principal);
+        } else {
+            counts.insert(self.principal.clone(), left);
+        }
+    }
+}
 
 /// What an archive was made into.
 #[derive(Debug)]
@@ -69,11 +118,19 @@ struct Unpacked {
 }
 
 /// Reads an archive, checks it, and keeps its layers. `scratch` is a folder for files that have no name.
-pub(crate) async fn import(store: &dyn Store, scratch: &Path, body: Body, bytes_max: u64) -> Result<Imported, Failure> {
+/// `place` is held until all is done, by the work itself too: a client that goes away makes no room before.
+pub(crate) async fn import(
+    store: &dyn Store,
+    scratch: &Path,
+    body: Body,
+    bytes_max: u64,
+    place: Place,
+) -> Result<Imported, Failure> {
     let uploaded = upload::receive(scratch, body, bytes_max).await?;
     let folder: PathBuf = scratch.to_owned();
-    let unpacked = tokio::task::spawn_blocking(move || unpack(uploaded, &folder, bytes_max)).await;
-    let unpacked = unpacked.map_err(|_| unavailable("the import was interrupted"))??;
+    let unpacked = tokio::task::spawn_blocking(move || (unpack(uploaded, &folder, bytes_max), place)).await;
+    let (unpacked, _place) = unpacked.map_err(|_| unavailable("the import was interrupted"))?;
+    let unpacked = unpacked?;
     let mut layers = Vec::with_capacity(unpacked.layers.len());
     for mut layer in unpacked.layers {
         let bytes = layer.seek(io::SeekFrom::End(0)).map_err(ImportError::Disk)?;

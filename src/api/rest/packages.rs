@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::{
     api::{
         Api, Caller,
-        error::{Failure, conflict, not_found},
+        error::{Failure, coded, conflict, not_found},
         import::import as keep,
         jobs::check_name,
         records::{load, load_all, package_key, remove as remove_record, save},
@@ -59,8 +59,10 @@ pub(crate) async fn import(
     for wanted in wanted(&api, &caller, &fqn, existing.is_some())? {
         api.require(&caller.principal, Operation::package_named(&[*wanted], &fqn, caller.client)).await?;
     }
+    let place = api.imports.begin(caller.principal.name());
+    let place = place.ok_or_else(|| coded("too_many_requests", "too many packages are being imported: try again"))?;
     let bytes_max = api.config.router.package_bytes_max;
-    let imported = keep(api.store.as_ref(), &api.config.state, body, bytes_max).await?;
+    let imported = keep(api.store.as_ref(), &api.config.state, body, bytes_max, place).await?;
     let package = Package {
         uuid: existing.as_ref().map_or_else(Uuid::new_v4, |it| it.value.uuid),
         fqn: fqn.clone(),

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use tar::{EntryType, Header};
 use tokio::io::AsyncReadExt;
 
-use crate::api::{Answer, Scene, User, grant, tarball};
+use crate::api::{Answer, PATIENCE, Scene, User, grant, tarball};
 
 const OS: &str = "package::/sandbox/tom::os";
 
@@ -276,4 +276,39 @@ async fn an_index_of_indexes_is_not_followed_for_ever() {
     ]);
     let refused = tokio::time::timeout(Duration::from_secs(20), import(&tom, archive)).await.expect("an answer");
     assert_eq!((refused.status, refused.error().code.as_str()), (400, "invalid"));
+}
+
+#[tokio::test]
+async fn one_user_imports_only_so_much_at_a_time_and_others_still_can() {
+    let scene = Scene::start().await;
+    let (tom, mary) = (scene.user("tom").await, scene.user("mary").await);
+    let started: Vec<_> = (0..8)
+        .map(|_| {
+            let tom = tom.clone();
+            let never = futures_util::stream::once(async { Ok::<_, std::io::Error>(vec![0_u8; 512]) });
+            let body =
+                axum::body::Body::from_stream(futures_util::StreamExt::chain(never, futures_util::stream::pending()));
+            tokio::spawn(async move { tom.send("POST", &format!("/v1/packages?fqn={OS}"), &[], body).await })
+        })
+        .collect();
+    let refused = tokio::time::timeout(Duration::from_secs(20), async {
+        loop {
+            let answer = import(&tom, tarball(&[("a", b"")])).await;
+            if answer.status != 201 {
+                return answer;
+            }
+        }
+    });
+    let refused = refused.await.expect("a bound");
+    assert_eq!((refused.status, refused.error().code.as_str()), (429, "too_many_requests"));
+    let path = "/v1/packages?fqn=package::/sandbox/mary::os";
+    assert_eq!(mary.send("POST", path, &[], tarball(&[("a", b"")]).into()).await.status, 201);
+    // Clients that go away give their places back.
+    started.iter().for_each(tokio::task::JoinHandle::abort);
+    let again = tokio::time::timeout(PATIENCE, async {
+        while import(&tom, tarball(&[("a", b"")])).await.status != 201 {
+            tokio::task::yield_now().await;
+        }
+    });
+    again.await.expect("a place");
 }
