@@ -4,10 +4,14 @@ use std::{
     fs,
     io::BufReader,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use sha2::{Digest, Sha256};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
+    time::timeout,
+};
 
 use crate::{
     im::{ImError, error::Context},
@@ -18,6 +22,9 @@ pub mod unpack;
 
 /// Bytes of a layer's archive, and of the files that come out of it.
 pub const LAYER_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
+
+/// For the next bytes of a layer. One is fetched at a time: whoever stalls would hold up all others.
+const STALL_MAX: Duration = Duration::from_mins(1);
 
 /// The folder with everything unpacked.
 #[derive(Debug, Clone)]
@@ -82,7 +89,9 @@ async fn receive(layer: &Layer, mut bytes: impl AsyncRead + Unpin, path: &Path) 
     let mut file = tokio::fs::File::create(path).await.context(|| format!("open `{}`", path.display()))?;
     let (mut hasher, mut received, mut buffer) = (Sha256::new(), 0_u64, vec![0; 128 * 1024]);
     loop {
-        let count = bytes.read(&mut buffer).await.map_err(|error| wrong(format!("cannot be fetched: {error}")))?;
+        let read = timeout(STALL_MAX, bytes.read(&mut buffer)).await;
+        let read = read.map_err(|_| wrong("cannot be fetched: nothing came for a minute".to_owned()))?;
+        let count = read.map_err(|error| wrong(format!("cannot be fetched: {error}")))?;
         let Some(chunk) = buffer.get(..count).filter(|it| !it.is_empty()) else { break };
         received = received.saturating_add(chunk.len().try_into().unwrap_or(u64::MAX));
         if layer.bytes < received {
@@ -113,4 +122,19 @@ fn unpack_beside(layers: &Path, target: &Path, archive: &Path) -> Result<PathBuf
         Err(error) => return Err(error).context(|| format!("make `{}`", target.display())),
     }
     Ok(target.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_layer_that_stalls_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let layers = Layers::open(folder.path().to_owned()).unwrap();
+        let layer = Layer { digest: format!("sha256:{}", "0".repeat(64)), bytes: 1 };
+        let (near, _far) = tokio::io::duplex(16);
+        let added = timeout(Duration::from_hours(1), layers.add(&layer, near)).await.expect("an answer");
+        assert!(added.unwrap_err().to_string().contains("nothing came for a minute"));
+    }
 }
