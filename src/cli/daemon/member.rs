@@ -22,6 +22,9 @@ use crate::{
 /// How soon a renewal that failed is tried again.
 const RENEW_AGAIN: Duration = Duration::from_secs(30);
 
+/// Longest wait for a renewal: half of a certificate's day, whatever a clock that is set says.
+const RENEW_EVERY: Duration = Duration::from_hours(12);
+
 /// Where a component keeps who it is.
 #[derive(Debug, Clone)]
 pub(super) struct Member {
@@ -128,7 +131,8 @@ fn signing_request(key: &KeyPair) -> Result<String, DaemonError> {
 /// Time until half of what is left of a certificate's day has passed.
 fn until_half_time(certificate: &ComponentCertificate) -> Duration {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(u64::MAX, |it| it.as_secs());
-    Duration::from_secs(u64::try_from(certificate.expires).unwrap_or(0).saturating_sub(now) / 2).max(RENEW_AGAIN)
+    let left = u64::try_from(certificate.expires).unwrap_or(0).saturating_sub(now);
+    Duration::from_secs(left / 2).clamp(RENEW_AGAIN, RENEW_EVERY)
 }
 
 fn read_certificate(folder: &Path) -> Result<ComponentCertificate, DaemonError> {
@@ -148,4 +152,26 @@ pub(super) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&temporary, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_renewed_in_time_whatever_the_clock_says() {
+        let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap();
+        let wait = |expires| {
+            let [identity, chain, trust] = [const { String::new() }; 3];
+            until_half_time(&ComponentCertificate { identity, chain, trust, expires })
+        };
+        let usual = wait(now + 20 * 3_600);
+        assert!(Duration::from_hours(9) < usual && usual <= Duration::from_hours(10), "{usual:?}");
+        // The clock was wrong when it was issued, or is wrong now.
+        assert_eq!(wait(now + 365 * 86_400), Duration::from_hours(12));
+        assert_eq!(wait(i64::MAX), Duration::from_hours(12));
+        for expired in [now, now - 86_400, 0, i64::MIN] {
+            assert_eq!(wait(expired), RENEW_AGAIN);
+        }
+    }
 }
