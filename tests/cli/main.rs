@@ -1,0 +1,6 @@
+//! What scripts may rely on of the policy tool, tried on the program itself: exit codes, and what stands on which stream.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod contract;
+mod decisions;
+mod tool;
