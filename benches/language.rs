@@ -3,7 +3,6 @@
 //! `make bench` runs it and ends with one table. Times say something only in relation to each other: they come from one
 //! run on one machine.
 #![expect(
-    missing_docs,
     clippy::unwrap_used,
     clippy::print_stdout,
     reason = "a bench fails by panicking, and its table is what it is for"

@@ -90,8 +90,9 @@ fn what_is_not_answered_in_time_is_closed() {
             assert_eq!(timeout(PATIENCE, heard.recv()).await.expect("the channel is closed"), Some(expected));
         }
         // The same for who does not wait for the answer.
+        let request = exec("true");
         tokio::select! {
-            opened = upstream.open(&exec("true")) => panic!("{opened:?}"),
+            opened = upstream.open(&request) => panic!("{opened:?}"),
             asked = heard.recv() => assert_eq!(asked, Some("exec")),
         }
         assert_eq!(timeout(PATIENCE, heard.recv()).await.expect("the channel is closed"), Some("close"));

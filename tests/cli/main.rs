@@ -1,5 +1,5 @@
 //! What scripts may rely on of the policy tool, tried on the program itself: exit codes, and what stands on which stream.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod contract;
 mod decisions;
