@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     compile::{
         Finding,
+        canonical::{canonical_expr, canonical_value},
         catalogue::{Combines, combines},
         realm::{Pattern, Variables},
     },
@@ -159,48 +160,6 @@ impl Checks<'_> {
             let diagnostic = Diagnostic::new(Code::DuplicateDocument, Span::at(0), message, label)
                 .with_help("a document is called by its file's name without `.pol`; rename one");
             self.findings.push(Finding { source, diagnostic });
-        }
-    }
-}
-
-/// The meaning of a condition as text: no groups, one name for each operator, variables by number.
-fn canonical_expr(out: &mut String, expr: &ast::Expr, variables: &Variables) {
-    match expr {
-        ast::Expr::Group(inner, _) => canonical_expr(out, inner, variables),
-        ast::Expr::And(parts) => canonical_parts(out, "and", parts, variables),
-        ast::Expr::Or(parts) => canonical_parts(out, "or", parts, variables),
-        ast::Expr::Comparison(comparison) => {
-            let issuer = comparison.issuer.as_ref().map(|it| it.text.as_str()).unwrap_or_default();
-            let is_equals = comparison.operator == ast::Operator::Equals;
-            let operator = if is_equals { ast::Operator::Equal } else { comparison.operator };
-            out.extend([format!("({issuer}->{} {operator:?}", comparison.claim_type.text)]);
-            for value in &comparison.values {
-                out.push(' ');
-                canonical_value(out, value, variables);
-            }
-            out.push(')');
-        }
-    }
-}
-
-fn canonical_parts(out: &mut String, word: &str, parts: &[ast::Expr], variables: &Variables) {
-    out.push('(');
-    out.push_str(word);
-    for part in parts {
-        canonical_expr(out, part, variables);
-    }
-    out.push(')');
-}
-
-/// A value as text that no other value has.
-fn canonical_value(out: &mut String, value: &ast::Value, variables: &Variables) {
-    for piece in &value.pieces {
-        match piece {
-            ast::Piece::Text(text) => out.extend([format!("{text:?}")]),
-            ast::Piece::Variable(name) => match variables.find(&name.text) {
-                Some(number) => out.extend([format!("[{number}]")]),
-                None => out.push_str("[]"),
-            },
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Trees to a policy set that can be asked.
 
+pub(crate) mod canonical;
 pub mod catalogue;
 mod check;
 pub(crate) mod condition;

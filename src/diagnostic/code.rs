@@ -36,6 +36,11 @@ macro_rules! codes {
                 match self { $(Self::$variant => Severity::$severity,)+ }
             }
 
+            /// Whether `lint` finds it, and not the reader of documents.
+            pub fn is_lint(self) -> bool {
+                self.code().starts_with("W01")
+            }
+
             /// What it finds, line by line; [`manual`](crate::diagnostic::manual) says more.
             pub fn summary(self) -> &'static [&'static str] {
                 match self { $(Self::$variant => &[$($doc),*],)+ }
@@ -186,6 +191,50 @@ codes! {
     MixedOperators = "W0108" "mixed-operators" Warning,
     /// A claim directly in a realm's braces.
     BareClaimInRealm = "W0109" "bare-claim-in-realm" Warning,
+    /// A docker.allow that lets every image in.
+    WildcardDockerAllow = "W0110" "wildcard-docker-allow" Warning,
+    /// The role `admin` on every resource of a type.
+    AdminOnRoot = "W0111" "admin-on-root" Warning,
+    /// Sandbox jobs may take any host of a whole tree.
+    OpenRoute = "W0112" "open-route" Warning,
+    /// Tokens that hold for longer than a day.
+    LongTokenTimeout = "W0113" "long-token-timeout" Warning,
+    /// A role is asserted that nothing on that type tests.
+    RoleNeverTested = "W0114" "role-never-tested" Warning,
+    /// An issuer that brings no facts.
+    UnknownIssuer = "W0115" "unknown-issuer" Warning,
+    /// The same claim on the same realm under the same condition, twice.
+    DuplicateRule = "W0116" "duplicate-rule" Warning,
+    /// A condition that waits for a claim that nothing brings about.
+    UnreachableChain = "W0117" "unreachable-chain" Warning,
+    /// Tokens for every job of a namespace.
+    IssueWithoutLocalName = "W0118" "issue-without-local-name" Warning,
+    /// A permit for a handshake whose other side nobody may do.
+    OneSidedHandshake = "W0119" "one-sided-handshake" Warning,
+    /// Two names that look alike, or one that mixes alphabets.
+    ConfusableNames = "W0120" "confusable-names" Warning,
+    /// A scalar has two values on one realm under conditions that can hold together.
+    ConflictingScalar = "W0121" "conflicting-scalar" Warning,
+    /// A limit that a realm above has already set tighter.
+    QuotaLooserThanParent = "W0122" "quota-looser-than-parent" Warning,
+    /// A realm's variable that no rule in it uses.
+    UnusedVariable = "W0123" "unused-variable" Warning,
+    /// A `/` at the end of a realm.
+    TrailingSlash = "W0124" "trailing-slash" Warning,
+    /// The header line of old documents.
+    DeprecatedHeader = "W0125" "deprecated-header" Warning,
+    /// Braces in which nothing is asserted.
+    EmptyPolicy = "W0126" "empty-policy" Warning,
+    /// Whoever may change policy in a realm may change it for every type of resource.
+    PolicyUpdateOnEveryType = "W0127" "policy-update-on-every-type" Warning,
+    /// Alternatives of one claim that `in` would say at once.
+    MergeAlternatives = "W0128" "merge-alternatives" Note,
+    /// A limit or setting whose value cannot be read as what it is.
+    BadValue = "W0129" "bad-value" Warning,
+    /// A comparison with what the operation never brings.
+    ValueNeverOccurs = "W0130" "value-never-occurs" Warning,
+    /// A comment that allows a finding that is not there, or gives no reason.
+    PointlessAllow = "W0131" "pointless-allow" Warning,
 }
 
 impl std::fmt::Display for Code {

@@ -16,8 +16,10 @@ use crate::source::{Source, SourceError, Span};
 /// Messages are lower case without a full stop; the author's own text stands in backticks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Which rule it is; gives severity and name.
+    /// Which rule it is; gives name and manual.
     pub code: Code,
+    /// What follows from it: the code's own severity, unless someone's settings give a lint another.
+    pub severity: Severity,
     /// The exact text meant.
     pub span: Span,
     /// One sentence.
@@ -82,6 +84,7 @@ impl Diagnostic {
     pub fn new(code: Code, span: Span, message: impl Into<String>, label: impl Into<String>) -> Self {
         Self {
             code,
+            severity: code.severity(),
             span,
             message: message.into(),
             label: label.into(),
@@ -115,6 +118,6 @@ impl Diagnostic {
 
     /// Whether the document cannot be used.
     pub fn is_error(&self) -> bool {
-        self.code.severity() == Severity::Error
+        self.severity == Severity::Error
     }
 }

@@ -43,7 +43,7 @@ pub fn write(out: &mut impl io::Write, source: &Source, diagnostics: &[Diagnosti
 fn draw(source: &Source, diagnostic: &Diagnostic, color: Color) -> io::Result<String> {
     // Our spans count bytes; ariadne counts characters unless told otherwise.
     let config = Config::default().with_index_type(IndexType::Byte).with_color(color == Color::Ansi);
-    let (kind, ink) = match diagnostic.code.severity() {
+    let (kind, ink) = match diagnostic.severity {
         Severity::Error => (ReportKind::Error, Ink::Red),
         Severity::Warning => (ReportKind::Warning, Ink::Yellow),
         Severity::Note => (ReportKind::Advice, Ink::Fixed(147)),

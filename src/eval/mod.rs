@@ -12,7 +12,7 @@ mod producers;
 pub mod reference;
 mod request;
 mod run;
-mod time;
+pub(crate) mod time;
 mod validity;
 mod want;
 

@@ -1,4 +1,26 @@
 //! `job::/ { permit read }`: looks like a rule, and applies to everyone.
+//!
+//! Finds claims that stand directly in a realm's braces.
+//!
+//! ## Why it matters
+//!
+//! They apply always, as if they stood in braces of their own. Braces or an `if` show what was meant.
+//!
+//! ## Example
+//!
+//! ```policy
+//! quota::/ {
+//!   max.package.size "2GB"
+//! }
+//! ```
+//!
+//! ## Instead
+//!
+//! ```policy
+//! quota::/ {
+//!   { max.package.size "2GB" }
+//! }
+//! ```
 
 use crate::{
     diagnostic::{Code, Diagnostic, Edit, Fix},

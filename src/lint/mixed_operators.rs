@@ -1,4 +1,26 @@
 //! `a || b && c`: read as `a || (b && c)`, and often meant otherwise.
+//!
+//! Finds `&&` directly beside `||`.
+//!
+//! ## Why it matters
+//!
+//! `&&` binds tighter. Whoever reads it the other way believes that the last condition guards both ways in.
+//!
+//! ## Example
+//!
+//! ```policy
+//! job::/prod {
+//!   if (LDAP->group == "dba" || LDAP->group == "sre" && time.hour < 18) { permit read }
+//! }
+//! ```
+//!
+//! ## Instead
+//!
+//! ```policy
+//! job::/prod {
+//!   if ((LDAP->group == "dba" || LDAP->group == "sre") && time.hour < 18) { permit read }
+//! }
+//! ```
 
 use crate::{
     diagnostic::{Code, Diagnostic, Edit, Fix},

@@ -1,25 +1,63 @@
 //! What an author will regret: findings that are no errors, one file a rule (reference section 10).
 
 mod allow;
+mod chain;
+mod manual;
+mod precedence;
+mod remove;
+mod set;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+mod admin_on_root;
+mod bad_value;
 mod bare_claim_in_realm;
+mod conflicting_scalar;
+mod confusable_names;
+mod deprecated_header;
+mod duplicate_rule;
+mod empty_policy;
+mod grant_to_everyone_in_template;
+mod issue_without_local_name;
+mod long_token_timeout;
+mod merge_alternatives;
 mod mixed_operators;
+mod one_sided_handshake;
+mod open_route;
+mod pointless_allow;
+mod policy_update_on_every_type;
 mod prefix_not_at_boundary;
 mod prefix_on_template;
+mod quota_looser_than_parent;
 mod role_never_asserted;
+mod role_never_tested;
+mod trailing_slash;
 mod unconditional_grant;
 mod unknown_claim;
+mod unknown_issuer;
 mod unknown_permit;
-mod walk;
+mod unreachable_chain;
+mod unused_variable;
+mod value_never_occurs;
+mod wildcard_docker_allow;
+
+pub use crate::lint::{
+    manual::manual,
+    settings::{Level, NotALint, Settings},
+};
 
 use crate::{
     compile::{Finding, System, system::system_sources},
-    diagnostic::{Code, Diagnostic},
+    diagnostic::Code,
+    lint::set::{Report, Set},
     source::{Source, Span},
-    syntax::{Parse, ast, parse},
+    syntax::{Parse, parse},
 };
 
 /// A rule. It sees the whole set, because what is regretted in one document often stands in another.
-trait Lint {
+trait Lint: Sync {
     /// What it finds.
     fn code(&self) -> Code;
 
@@ -27,52 +65,54 @@ trait Lint {
     fn check(&self, set: &Set<'_>, report: &mut Report);
 }
 
-/// The rules, in the order of their codes.
-const LINTS: &[&dyn Lint] = &[
-    &prefix_on_template::PrefixOnTemplate,
-    &prefix_not_at_boundary::PrefixNotAtBoundary,
-    &unconditional_grant::UnconditionalGrant,
-    &unconditional_grant::GrantToEveryoneInTemplate,
-    &role_never_asserted::RoleNeverAsserted,
-    &unknown_permit::UnknownPermit,
-    &unknown_claim::UnknownClaim,
-    &mixed_operators::MixedOperators,
-    &bare_claim_in_realm::BareClaimInRealm,
-];
-
-/// The documents that hold together.
-struct Set<'a> {
-    /// Those that are linted come first.
-    documents: Vec<(&'a Source, &'a Parse)>,
-    given: usize,
-    /// Whether everything that the documents say was read. If not, what seems to be missing may be there.
-    complete: bool,
+/// A rule and the file that it stands in, whose head is its manual.
+struct Rule {
+    lint: &'static dyn Lint,
+    file: &'static str,
 }
 
-impl<'a> Set<'a> {
-    /// The policies to be looked at, each with the number of its document.
-    fn given(&self) -> impl Iterator<Item = (usize, &'a ast::Policy)> {
-        let given = self.documents.iter().take(self.given).enumerate();
-        given.flat_map(|(source, (_, parse))| parse.document.policies.iter().map(move |policy| (source, policy)))
-    }
-
-    /// The policies of all documents on a resource type.
-    fn on_type(&self, resource_type: &str) -> impl Iterator<Item = &'a ast::Policy> {
-        let policies = self.documents.iter().flat_map(|(_, parse)| &parse.document.policies);
-        policies.filter(move |policy| policy.realm.resource_type.text == resource_type)
-    }
+/// One line a rule: its module and its type.
+macro_rules! rules {
+    ($($module:ident $lint:ident,)+) => {
+        /// The rules, in the order of their codes; the last one looks at what the others found.
+        const RULES: &[Rule] = &[
+            $(Rule { lint: &$module::$lint, file: include_str!(concat!(stringify!($module), ".rs")) },)+
+        ];
+    };
 }
 
-/// What was found so far.
-#[derive(Default)]
-struct Report {
-    findings: Vec<Finding>,
-}
-
-impl Report {
-    fn push(&mut self, source: usize, diagnostic: Diagnostic) {
-        self.findings.push(Finding { source, diagnostic });
-    }
+rules! {
+    prefix_on_template PrefixOnTemplate,
+    prefix_not_at_boundary PrefixNotAtBoundary,
+    unconditional_grant UnconditionalGrant,
+    grant_to_everyone_in_template GrantToEveryoneInTemplate,
+    role_never_asserted RoleNeverAsserted,
+    unknown_permit UnknownPermit,
+    unknown_claim UnknownClaim,
+    mixed_operators MixedOperators,
+    bare_claim_in_realm BareClaimInRealm,
+    wildcard_docker_allow WildcardDockerAllow,
+    admin_on_root AdminOnRoot,
+    open_route OpenRoute,
+    long_token_timeout LongTokenTimeout,
+    role_never_tested RoleNeverTested,
+    unknown_issuer UnknownIssuer,
+    duplicate_rule DuplicateRule,
+    unreachable_chain UnreachableChain,
+    issue_without_local_name IssueWithoutLocalName,
+    one_sided_handshake OneSidedHandshake,
+    confusable_names ConfusableNames,
+    conflicting_scalar ConflictingScalar,
+    quota_looser_than_parent QuotaLooserThanParent,
+    unused_variable UnusedVariable,
+    trailing_slash TrailingSlash,
+    deprecated_header DeprecatedHeader,
+    empty_policy EmptyPolicy,
+    policy_update_on_every_type PolicyUpdateOnEveryType,
+    merge_alternatives MergeAlternatives,
+    bad_value BadValue,
+    value_never_occurs ValueNeverOccurs,
+    pointless_allow PointlessAllow,
 }
 
 /// Looks through documents that were read; `parsed` belongs to `sources` one by one.
@@ -95,26 +135,29 @@ impl Report {
 /// # Ok::<(), gatehouse::source::SourceError>(())
 /// ```
 pub fn lint(sources: &[Source], parsed: &[Parse], system: System) -> Vec<Finding> {
+    let given: Vec<(&Source, &Parse)> = sources.iter().zip(parsed).collect();
+    lint_each(&given, system, &Settings::default())
+}
+
+/// The same for documents that do not lie side by side, as a site has it.
+pub fn lint_each(given: &[(&Source, &Parse)], system: System, settings: &Settings) -> Vec<Finding> {
     let system_sources = match system {
         System::Included => system_sources(),
         System::LeftOut => Vec::new(),
     };
     let system_parsed: Vec<Parse> = system_sources.iter().map(parse).collect();
-    let given: Vec<(&Source, &Parse)> = sources.iter().zip(parsed).collect();
-    let set = Set {
-        given: given.len(),
-        complete: parsed.iter().all(Parse::is_usable),
-        documents: given.into_iter().chain(system_sources.iter().zip(&system_parsed)).collect(),
-    };
+    let documents = given.iter().copied().chain(system_sources.iter().zip(&system_parsed)).collect();
+    let set = Set::new(documents, given.len(), settings);
     let mut report = Report::default();
-    for lint in LINTS {
+    for rule in RULES {
         let first = report.findings.len();
-        lint.check(&set, &mut report);
-        debug_assert!(report.findings.iter().skip(first).all(|it| it.diagnostic.code == lint.code()));
+        rule.lint.check(&set, &mut report);
+        debug_assert!(report.findings.iter().skip(first).all(|it| it.diagnostic.code == rule.lint.code()));
     }
-    let mut findings = allow::without_allowed(&set, report.findings);
+    let findings = allow::without_allowed(&set, precedence::most_specific(report.findings));
+    let mut findings: Vec<Finding> = findings.into_iter().filter_map(|it| at_level(it, settings)).collect();
     // What is an error already is not regretted on top of it.
-    findings.retain(|it| !parsed.get(it.source).is_some_and(|parse| has_error_at(parse, it.diagnostic.span)));
+    findings.retain(|it| !given.get(it.source).is_some_and(|(_, parse)| has_error_at(parse, it.diagnostic.span)));
     findings.sort_by_key(|it| (it.source, it.diagnostic.span.start, it.diagnostic.code));
     findings
 }
@@ -126,4 +169,11 @@ fn has_error_at(parse: &Parse, span: Span) -> bool {
         let touches = it.start <= span.end && span.start <= it.end;
         touches && (it.is_empty() || (it.start < span.end && span.start < it.end))
     })
+}
+
+/// A finding as grave as the site has it.
+fn at_level(mut finding: Finding, settings: &Settings) -> Option<Finding> {
+    let Level::Told(severity) = settings.level(finding.diagnostic.code) else { return None };
+    finding.diagnostic.severity = severity;
+    Some(finding)
 }

@@ -1,4 +1,26 @@
 //! `job beginsWith "job::/prod"`: `job::/production` begins with it as well.
+//!
+//! Finds `beginsWith` with the beginning of a resource's name that does not end with `/` or `::`.
+//!
+//! ## Why it matters
+//!
+//! Names are made of segments, but `beginsWith` compares letter by letter. `fqnMatch` compares whole segments.
+//!
+//! ## Example
+//!
+//! ```policy
+//! job::/apcera {
+//!   if (auth_server@apcera.me->name beginsWith "job::/prod/robot") { permit read }
+//! }
+//! ```
+//!
+//! ## Instead
+//!
+//! ```policy
+//! job::/apcera {
+//!   if (auth_server@apcera.me->name fqnMatch "job::/prod::robot") { permit read }
+//! }
+//! ```
 
 use crate::{
     diagnostic::{Code, Diagnostic, printable::short},

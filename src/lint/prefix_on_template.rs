@@ -1,4 +1,27 @@
 //! `name beginsWith "[name]"`: whoever is called tommy begins with tom, and gets into tom's sandbox.
+//!
+//! Finds `beginsWith` with a text that ends with a template variable.
+//!
+//! ## Why it matters
+//!
+//! `beginsWith` compares letter by letter. Every longer name begins with the shorter one too, and anyone who may choose
+//! a name may choose a longer one.
+//!
+//! ## Example
+//!
+//! ```policy
+//! job::/sandbox/[name] {
+//!   if (auth_server@apcera.me->name beginsWith "[name]") { permit read }
+//! }
+//! ```
+//!
+//! ## Instead
+//!
+//! ```policy
+//! job::/sandbox/[name] {
+//!   if (auth_server@apcera.me->name == "[name]") { permit read }
+//! }
+//! ```
 
 use crate::{
     diagnostic::{Code, Diagnostic},

@@ -1,4 +1,28 @@
 //! `if (role == operator)`, and no rule on that resource type ever asserts `role operator`.
+//!
+//! Finds tests of a role that no document of the set, nor a system document, asserts on the same type of resource.
+//!
+//! ## Why it matters
+//!
+//! The test is never true, so its rule grants nothing. Mostly the role is misspelt, or asserted on another type: claims
+//! hold only in the evaluation of one resource.
+//!
+//! ## Example
+//!
+//! ```policy
+//! package::/prod {
+//!   if (role == operator) { permit use }
+//! }
+//! ```
+//!
+//! ## Instead
+//!
+//! ```policy
+//! package::/prod {
+//!   if (LDAP->group == "sre") { role operator }
+//!   if (role == operator) { permit use }
+//! }
+//! ```
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,7 +65,7 @@ impl Lint for RoleNeverAsserted {
 type Roles<'a> = BTreeMap<&'static str, BTreeSet<&'a str>>;
 
 /// Of more roles no nearest one is looked for, so that many mistakes in many roles take no time.
-const SUGGEST_ROLES_MAX: usize = 200;
+pub(super) const SUGGEST_ROLES_MAX: usize = 200;
 
 /// The roles that any document asserts on a type.
 fn roles<'a>(set: &Set<'a>, resource_type: &str) -> BTreeSet<&'a str> {

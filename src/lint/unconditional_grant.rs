@@ -1,4 +1,29 @@
-//! `{ permit read }`: everyone may, whoever it is. In a template, everyone in everyone's namespace.
+//! `{ permit read }`: everyone may, whoever it is.
+//!
+//! Finds a permit or role that no condition stands around. `{ permit issue }` on one job is none: it lets the cluster issue
+//! a token to that job, and asks nobody's leave.
+//!
+//! ## Why it matters
+//!
+//! Whoever is logged in gets what is granted, and every job with a token too. Often an `if` was forgotten.
+//!
+//! ## Example
+//!
+//! ```policy
+//! package::/apcera {
+//!   { permit read }
+//! }
+//! ```
+//!
+//! ## Instead
+//!
+//! ```policy
+//! package::/apcera {
+//!   if (LDAP->group == "staff") { permit read }
+//! }
+//! ```
+//!
+//! If everyone is meant, say so: `// allow: unconditional-grant anyone may look`.
 
 use crate::{
     diagnostic::{Code, Diagnostic, printable::short},
@@ -6,12 +31,10 @@ use crate::{
         Lint, Report, Set,
         walk::{ClaimPlace, claims, constants, is_template},
     },
-    syntax::ast::{Local, Policy},
+    syntax::ast::Policy,
 };
 
 pub(super) struct UnconditionalGrant;
-
-pub(super) struct GrantToEveryoneInTemplate;
 
 impl Lint for UnconditionalGrant {
     fn code(&self) -> Code {
@@ -30,27 +53,8 @@ impl Lint for UnconditionalGrant {
     }
 }
 
-impl Lint for GrantToEveryoneInTemplate {
-    fn code(&self) -> Code {
-        Code::GrantToEveryoneInTemplate
-    }
-
-    fn check(&self, set: &Set<'_>, report: &mut Report) {
-        for (source, policy) in set.given().filter(|(_, policy)| is_template(policy)) {
-            for (place, granted) in grants(policy) {
-                let message = format!("{granted} is granted to everyone in every namespace that this realm stands for");
-                let diagnostic =
-                    Diagnostic::new(self.code(), place.claim.span, message, "tom gets this in mary's namespace too")
-                        .with_label(policy.realm.span, "a variable binds any name; it does not ask who is there")
-                        .with_help("ask for it: `if (auth_server@apcera.me->name == \"[name]\") { ... }`");
-                report.push(source, diagnostic);
-            }
-        }
-    }
-}
-
 /// Claims that let someone do something and depend on nothing, and how to speak of what they grant.
-fn grants(policy: &Policy) -> impl Iterator<Item = (ClaimPlace<'_>, String)> {
+pub(super) fn grants(policy: &Policy) -> impl Iterator<Item = (ClaimPlace<'_>, String)> {
     claims(policy).into_iter().filter(|place| !place.conditional).filter_map(|place| {
         let claim_type = place.claim.claim_type.text.as_str();
         let values: Vec<String> = constants(place.claim)
@@ -62,7 +66,8 @@ fn grants(policy: &Policy) -> impl Iterator<Item = (ClaimPlace<'_>, String)> {
     })
 }
 
-/// `{ permit issue }` for one job lets the cluster issue a token to that job, and asks nobody's leave.
+/// `{ permit issue }` for one job lets the cluster issue a token to that job, and asks nobody's leave. For a whole realm of
+/// jobs `issue-without-local-name` speaks of it.
 fn is_issue_to_job(policy: &Policy, permit: &str) -> bool {
-    permit == "issue" && matches!(policy.realm.local, Local::Named(_))
+    permit == "issue" && policy.realm.resource_type.text == "job"
 }

@@ -1,4 +1,28 @@
 //! A claim type that means nothing on the resource type that it stands on.
+//!
+//! Finds asserted claims that the catalogue does not have on that type of resource, and tests of claims without an issuer
+//! that neither a rule on that type nor the operation brings.
+//!
+//! ## Why it matters
+//!
+//! Nothing but your own rules asks for such a claim. `deny` and its like grant nothing and take nothing away; `name`
+//! without an issuer is not the name of who is logged in.
+//!
+//! ## Example
+//!
+//! ```policy
+//! job::/prod {
+//!   if (LDAP->group == "sre") { ssh.users "app" }
+//! }
+//! ```
+//!
+//! ## Instead
+//!
+//! ```policy
+//! job::/prod {
+//!   if (LDAP->group == "sre") { ssh.user "app" }
+//! }
+//! ```
 
 use std::collections::BTreeSet;
 
@@ -45,7 +69,7 @@ impl Lint for UnknownClaim {
     }
 }
 
-fn is_known(claim_type: &str, resource_type: &str) -> bool {
+pub(super) fn is_known(claim_type: &str, resource_type: &str) -> bool {
     is_context(claim_type) || catalogue::claim_type(claim_type).is_some_and(|it| it.is_on(resource_type))
 }
 

@@ -1,4 +1,26 @@
 //! `permit raed`: a permit that nothing on this resource type ever asks for.
+//!
+//! Finds values of `permit`, asserted or tested, that the type of resource does not have.
+//!
+//! ## Why it matters
+//!
+//! Nothing asks for such a permit: what was meant is not granted.
+//!
+//! ## Example
+//!
+//! ```policy
+//! job::/prod {
+//!   if (LDAP->group == "sre") { permit raed }
+//! }
+//! ```
+//!
+//! ## Instead
+//!
+//! ```policy
+//! job::/prod {
+//!   if (LDAP->group == "sre") { permit read }
+//! }
+//! ```
 
 use crate::{
     diagnostic::{Code, Diagnostic, printable::short},

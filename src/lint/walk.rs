@@ -1,7 +1,7 @@
 //! The parts of a policy that lints look at, whatever stands around them. Recursion is bounded by `NESTING_MAX`.
 
 use crate::syntax::{
-    ast::{Asserted, Block, Claim, Comparison, Expr, Item, Local, Policy, Segment, Value},
+    ast::{Asserted, Block, Claim, Comparison, Expr, Item, Local, Policy, Realm, Segment, Value},
     character::is_word,
 };
 
@@ -61,6 +61,13 @@ pub(super) fn comparisons(policy: &Policy) -> Vec<&Comparison> {
     out
 }
 
+/// All comparisons of a condition, in source order.
+pub(super) fn expr_comparisons(condition: &Expr) -> Vec<&Comparison> {
+    let mut out = Vec::new();
+    add_comparisons(&mut out, condition);
+    out
+}
+
 fn add_comparisons<'a>(out: &mut Vec<&'a Comparison>, expr: &'a Expr) {
     match expr {
         Expr::Comparison(comparison) => out.push(comparison),
@@ -89,11 +96,16 @@ pub(super) fn in_place_of(value: &Value, text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('[', "\\["))
 }
 
-/// Whether the policy speaks of every name of some form.
-pub(super) fn is_template(policy: &Policy) -> bool {
-    let local = match &policy.realm.local {
+/// All segments of a realm.
+pub(super) fn segments(realm: &Realm) -> impl Iterator<Item = &Segment> {
+    let local = match &realm.local {
         Local::Named(segments) => segments.as_slice(),
         Local::Below | Local::Exact | Local::Any => &[],
     };
-    policy.realm.namespace.iter().chain(local).any(|it| matches!(it, Segment::Variable(_)))
+    realm.namespace.iter().chain(local)
+}
+
+/// Whether the policy speaks of every name of some form.
+pub(super) fn is_template(policy: &Policy) -> bool {
+    segments(&policy.realm).any(|it| matches!(it, Segment::Variable(_)))
 }

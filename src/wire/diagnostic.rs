@@ -22,7 +22,7 @@ impl DiagnosticJson {
         Self {
             code: diagnostic.code.code().to_owned(),
             name: diagnostic.code.name().to_owned(),
-            severity: severity(diagnostic.code.severity()).to_owned(),
+            severity: severity(diagnostic.severity).to_owned(),
             file: source.name().to_owned(),
             start: place(source, diagnostic.span.start),
             end: place(source, diagnostic.span.end),

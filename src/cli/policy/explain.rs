@@ -17,6 +17,7 @@ use crate::{
         },
     },
     diagnostic::{Code, manual},
+    lint,
     syntax::suggest::closest,
     wire::{diagnostic::severity, printable::Printable},
 };
@@ -39,7 +40,7 @@ struct RuleJson {
     severity: &'static str,
     summary: String,
     /// Markdown.
-    manual: Option<&'static str>,
+    manual: Option<String>,
 }
 
 /// Prints it; exit 2 where there is no such rule.
@@ -78,7 +79,7 @@ fn explain(code: Code, format: Format) -> io::Result<()> {
         Format::Json => write_json(&mut out, &rule(code)),
         Format::Text => {
             writeln!(out, "{code} {} ({})\n\n{}", code.name(), severity(code.severity()), summary(code))?;
-            manual(code).map_or(Ok(()), |it| write!(out, "\n{}", for_terminal(it)))
+            full_manual(code).map_or(Ok(()), |it| write!(out, "\n{}", for_terminal(&it)))
         }
     }
 }
@@ -89,8 +90,13 @@ fn rule(code: Code) -> RuleJson {
         name: code.name(),
         severity: severity(code.severity()),
         summary: summary(code),
-        manual: manual(code),
+        manual: full_manual(code),
     }
+}
+
+/// The manual of an error or of a lint.
+fn full_manual(code: Code) -> Option<String> {
+    manual(code).map(str::to_owned).or_else(|| lint::manual(code))
 }
 
 fn summary(code: Code) -> String {

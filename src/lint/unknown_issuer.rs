@@ -1,0 +1,96 @@
+//! `Gogle->email`: no identity provider of this name brings any facts.
+//!
+//! Finds issuers that are nearly one of the engine's own or of a common provider. A site that lists its providers with
+//! `[lint.unknown-issuer] known = ["LDAP", "Google"]` hears of every other one.
+//!
+//! ## Why it matters
+//!
+//! Issuers are compared byte for byte. A fact of an issuer that does not exist is never there, so the rule grants nothing;
+//! and whoever sets up a provider under that name later gets what it grants.
+//!
+//! ## Example
+//!
+//! ```policy
+//! job::/prod {
+//!   if (auth_server@apcera.com->name == "mary") { permit read }
+//! }
+//! ```
+//!
+//! ## Instead
+//!
+//! ```policy
+//! job::/prod {
+//!   if (auth_server@apcera.me->name == "mary") { permit read }
+//! }
+//! ```
+
+use crate::{
+    diagnostic::{Code, Diagnostic, printable::short},
+    lint::{Lint, Report, Set, walk::comparisons},
+    syntax::{
+        ast::{Asserted, Name},
+        suggest::closest,
+    },
+};
+
+/// Issuers that the engine keeps for itself.
+const RESERVED: &[&str] = &["approval", "auth_server@apcera.me"];
+
+/// Providers that many sites have. One that differs is not wrong; one that nearly is of these was mistyped.
+const COMMON: &[&str] = &["Google", "LDAP", "local"];
+
+/// Shorter names are one letter away from too many others.
+const MISSPELT_BYTES_MIN: usize = 6;
+
+pub(super) struct UnknownIssuer;
+
+impl Lint for UnknownIssuer {
+    fn code(&self) -> Code {
+        Code::UnknownIssuer
+    }
+
+    fn check(&self, set: &Set<'_>, report: &mut Report) {
+        for view in set.views() {
+            let tested = comparisons(view.policy).into_iter().filter_map(|it| it.issuer.as_ref());
+            let asserted = view.claims.iter().flat_map(|it| &it.claim.asserted).filter_map(|it| match it {
+                Asserted::Reference { issuer, .. } => Some(issuer),
+                Asserted::Value(_) => None,
+            });
+            for issuer in tested.chain(asserted) {
+                if let Some(diagnostic) = check(set, issuer) {
+                    report.push(view.source, diagnostic);
+                }
+            }
+        }
+    }
+}
+
+fn check(set: &Set<'_>, issuer: &Name) -> Option<Diagnostic> {
+    let text = issuer.text.as_str();
+    if RESERVED.contains(&text) {
+        return None;
+    }
+    let message = format!("no issuer is called `{}`", short(text));
+    let error = Diagnostic::new(Code::UnknownIssuer, issuer.span, message, "nobody brings facts under this name");
+    let Some(known) = &set.settings.issuers else {
+        let near = closest(text, RESERVED.iter().chain(COMMON).copied()).filter(|_| !COMMON.contains(&text))?;
+        let is_slip = near.len() >= MISSPELT_BYTES_MIN || near.eq_ignore_ascii_case(text);
+        return is_slip.then(|| suggest(error, issuer, near));
+    };
+    if known.contains(text) {
+        return None;
+    }
+    Some(match closest(text, RESERVED.iter().copied().chain(known.iter().map(String::as_str))) {
+        Some(near) => suggest(error, issuer, near),
+        None => error.with_help("the site's issuers are listed in `.gatehouse.toml`; add it there if it is one"),
+    })
+}
+
+fn suggest(error: Diagnostic, issuer: &Name, near: &str) -> Diagnostic {
+    error.with_help(format!("did you mean `{}`?", short(near))).with_fix(
+        format!("write `{}`", short(near)),
+        false,
+        issuer.span,
+        near,
+    )
+}
