@@ -2,9 +2,9 @@
 //!
 //! Read it in this order. [`limits`] has every bound. A [`source`] is a document's text; [`syntax`] reads it,
 //! [`diagnostic`]s say what is wrong with it, [`mod@format`] writes it in its canonical form, [`compile`] makes a policy
-//! set of several, [`eval`] decides a request by it, [`lint`] looks for what an author will regret. [`session`] is the
-//! conversation between a client and a job instance as a pure function. All of that is without clock, file, socket or
-//! runtime, and is what remains with `--no-default-features`.
+//! set of several, [`eval`] decides a request by it, a [`suite`] of tests holds it to what its author expects, [`lint`]
+//! looks for what an author will regret. [`session`] is the conversation between a client and a job instance as a pure
+//! function. All of that is without clock, file, socket or runtime, and is what remains with `--no-default-features`.
 //!
 //! The platform stands on it: `wire` has what is sent and stored, `store` keeps it, `audit` writes down what was
 //! decided, `config` is the operator's file, `link` the mutual TLS between roles, `gate` turns tokens and operations
@@ -41,6 +41,7 @@ pub mod source;
 pub mod ssh;
 #[cfg(feature = "platform")]
 pub mod store;
+pub mod suite;
 pub mod syntax;
 #[cfg(feature = "agent")]
 pub mod wire;

@@ -44,3 +44,9 @@ pub const STORE_VALUE_BYTES_MAX: usize = 768 * 1024;
 
 /// Policy documents in one set, so that a head fits into a stored value and a load is bounded.
 pub const POLICY_DOCUMENTS_MAX: usize = 1_024;
+
+/// Tests in one file of them; whoever has more can split it.
+pub const SUITE_TESTS_MAX: usize = 10_000;
+
+/// Bytes of the requests of all tests in one file: shared facts are multiplied by the cases that inherit them.
+pub const SUITE_FACTS_BYTES_MAX: usize = 16 * 1024 * 1024;

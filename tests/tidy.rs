@@ -8,7 +8,8 @@ use std::{
 };
 
 /// The pure half, lowest first: each may name itself and what stands before it, `session` aside.
-const PURE: &[&str] = &["limits", "source", "diagnostic", "syntax", "format", "compile", "eval", "lint", "session"];
+const PURE: &[&str] =
+    &["limits", "source", "diagnostic", "syntax", "format", "compile", "eval", "suite", "lint", "session"];
 
 /// The platform: each layer and the platform layers it may name beside the pure half.
 ///

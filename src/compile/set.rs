@@ -112,6 +112,15 @@ impl Node {
 }
 
 impl Template {
+    /// The text, where no variable is in it.
+    pub(crate) fn constant(&self) -> Option<&str> {
+        match self.pieces.as_slice() {
+            [] => Some(""),
+            [TemplatePiece::Text(text)] => Some(text),
+            [TemplatePiece::Text(_) | TemplatePiece::Variable(_), ..] => None,
+        }
+    }
+
     /// The text, its variables replaced by what they are bound to. What a variable is bound to is text and is never
     /// read again, whatever stands in it.
     pub(crate) fn fill<'a>(&'a self, bound: &[&'a str]) -> std::borrow::Cow<'a, str> {

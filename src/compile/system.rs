@@ -31,6 +31,11 @@ pub fn system_sources() -> Vec<Source> {
     SYSTEM.iter().filter_map(|(name, text)| source(name, (*text).to_owned())).collect()
 }
 
+/// Whether a document of this name is part of the program.
+pub fn is_system(document: &str) -> bool {
+    SYSTEM.iter().any(|(name, _)| name.strip_suffix(".pol") == Some(document))
+}
+
 /// Why there are no default documents for a first admin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` cannot be the name of the first admin", .0.escape_debug())]

@@ -173,6 +173,27 @@ codes! {
     /// A scalar has two values on one realm under the same condition.
     ScalarConflict = "E0603" "scalar-conflict" Error,
 
+    /// A file of tests that is no TOML.
+    TestSyntax = "E0701" "test-syntax" Error,
+    /// A key that a test does not have; what it should have said would not be looked at.
+    TestUnknownKey = "E0702" "test-unknown-key" Error,
+    /// A value of another kind or form than its key takes.
+    TestBadValue = "E0703" "test-bad-value" Error,
+    /// A request that is never decided: its target is no complete name, or a fact cannot be.
+    TestBadRequest = "E0704" "test-bad-request" Error,
+    /// A test without a name, a target, or anything that it wants.
+    TestIncomplete = "E0705" "test-incomplete" Error,
+    /// Two tests of one set of documents have the same name.
+    DuplicateTestName = "E0706" "duplicate-test-name" Error,
+    /// A test that holds whatever the documents say: it expects nothing, or the denial of what nothing could ever give.
+    TestCannotFail = "E0707" "test-cannot-fail" Error,
+    /// A test whose expectations exclude each other.
+    TestCannotPass = "E0708" "test-cannot-pass" Error,
+    /// A file of tests without a test.
+    NoTests = "E0709" "no-tests" Error,
+    /// A file of tests with more tests or facts than one may have.
+    TooManyTests = "E0710" "too-many-tests" Error,
+
     /// A condition lets a longer name into a shorter name's realm.
     PrefixOnTemplate = "W0101" "prefix-on-template" Warning,
     /// A prefix test ends within a segment.

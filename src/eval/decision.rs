@@ -86,6 +86,17 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// The claim type whose restriction it is.
+    pub fn claim_type(&self) -> &str {
+        match self {
+            Self::Conflict { claim_type, .. } | Self::Unreadable { claim_type, .. } => claim_type,
+            Self::Required { .. } => "ssh.require",
+            Self::NoName | Self::ReservedName { .. } => "name",
+        }
+    }
+}
+
 impl Decision {
     /// Whether every wanted claim was asserted and no restriction refuses.
     pub fn is_allowed(&self) -> bool {

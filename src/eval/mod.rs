@@ -3,6 +3,7 @@
 //! [`decide`] is the whole of it: the least fixpoint of the rules on the target, the wants that it meets, and what
 //! restricting claims and scalars come to. [`denial`] says what would have been needed.
 
+mod coverage;
 mod decision;
 mod denial;
 mod derivation;
@@ -16,6 +17,7 @@ pub(crate) mod time;
 mod validity;
 mod want;
 
+pub use coverage::{Coverage, CoveredComparison, CoveredRule, Seen};
 pub use decision::{Decision, Place, Refusal, Step, Used};
 pub use denial::{Condition, Denial, NearMiss, denial};
 pub use effective::{Effective, Total};
@@ -45,18 +47,28 @@ use crate::{compile::PolicySet, eval::run::Run, syntax::vocabulary::RESOURCE_TYP
 /// # Ok::<(), gatehouse::source::SourceError>(())
 /// ```
 pub fn decide(set: &PolicySet, request: &Request) -> Decision {
+    decision(&Run::new(set, request))
+}
+
+/// The same, and notes what of the set the request touched; `coverage` was made of this set.
+pub fn decide_covering(set: &PolicySet, request: &Request, coverage: &mut Coverage) -> Decision {
     let run = Run::new(set, request);
-    let wants = want::met(&run);
+    coverage.add(&run);
+    decision(&run)
+}
+
+fn decision(run: &Run<'_>) -> Decision {
+    let wants = want::met(run);
     let missing: Vec<Claim> = wants.iter().filter(|(_, met)| met.is_none()).map(|(want, _)| (*want).clone()).collect();
-    let (effective, mut refusals) = effective::effective(&run);
-    refusals.extend(token_name(&run));
+    let (effective, mut refusals) = effective::effective(run);
+    refusals.extend(token_name(run));
     refusals.sort_unstable();
     refusals.dedup();
     let allowed = missing.is_empty() && refusals.is_empty();
-    let why = derivation::steps(&run, wants.iter().filter_map(|(_, met)| *met));
+    let why = derivation::steps(run, wants.iter().filter_map(|(_, met)| *met));
     let because: BTreeSet<Place> =
         if allowed { why.iter().map(|it| it.place.clone()).collect() } else { BTreeSet::new() };
-    let mut claims: Vec<Claim> = run.claims.iter().map(|it| derivation::claim(&run, it)).collect();
+    let mut claims: Vec<Claim> = run.claims.iter().map(|it| derivation::claim(run, it)).collect();
     claims.sort_unstable();
     Decision {
         allowed,
@@ -66,7 +78,7 @@ pub fn decide(set: &PolicySet, request: &Request) -> Decision {
         why,
         because: because.into_iter().collect(),
         effective,
-        valid_until: validity::valid_until(&run),
+        valid_until: validity::valid_until(run),
     }
 }
 

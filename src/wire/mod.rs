@@ -13,5 +13,7 @@ pub use crate::diagnostic::printable;
 pub mod session;
 pub mod shim;
 pub mod sign;
+#[cfg(feature = "platform")]
+pub mod suite;
 pub mod token;
 pub mod user;

@@ -13,3 +13,4 @@ mod generate;
 mod property;
 mod scale;
 mod subset;
+mod suites;

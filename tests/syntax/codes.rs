@@ -12,7 +12,9 @@ fn every_rule_is_shown_by_a_case() {
         .map(|it| it.unwrap().file_name().to_str().unwrap().split('-').next().unwrap().to_owned())
         .collect();
     // A document of half a megabyte is no file to keep; the limit has a test of its own.
-    let unshown = Code::ALL.iter().filter(|it| **it != Code::DocumentTooLarge && !shown.contains(it.code()));
+    // Mistakes in files of tests are shown by `tests/eval/suites.rs`, where such files are read.
+    let elsewhere = |it: &Code| *it == Code::DocumentTooLarge || it.code().starts_with("E07");
+    let unshown = Code::ALL.iter().filter(|it| !elsewhere(it) && !shown.contains(it.code()));
     assert_eq!(unshown.collect::<Vec<_>>(), Vec::<&Code>::new());
 }
 

@@ -11,6 +11,10 @@ fn examples_of_the_reference_compile_or_are_refused_as_told() {
     let mut examples = 0;
     for block in page.split("\n```").skip(1).step_by(2) {
         let (kind, text) = block.split_once('\n').unwrap();
+        // Tests of documents are read where TOML is.
+        if kind == "toml" {
+            continue;
+        }
         let source = Source::new("example.pol", text.as_bytes().to_vec()).unwrap();
         let found = compile(&[source], System::Included);
         let errors: Vec<&str> = found.err().into_iter().flatten().map(|it| it.diagnostic.code.code()).collect();

@@ -6,6 +6,7 @@ mod documents;
 mod explain;
 mod format;
 mod requests;
+mod test;
 mod why;
 
 use std::process::ExitCode;
@@ -31,6 +32,8 @@ pub(super) enum Verb {
     Decide(decide::DecideArgs),
     /// Explain the decision of requests from standard input
     Why(why::WhyArgs),
+    /// Run the tests beside documents
+    Test(test::TestArgs),
     #[command(flatten)]
     Server(PolicyServerCommand),
 }
@@ -43,6 +46,7 @@ pub(super) fn run(verb: Verb, output: Output) -> ExitCode {
         Verb::Explain(args) => explain::run(&args, output),
         Verb::Decide(args) => decide::run(&args, output),
         Verb::Why(args) => why::run(&args, output),
+        Verb::Test(args) => test::run(&args, output),
         Verb::Server(command) => block_on(run_policy(command, output)),
     }
 }

@@ -75,7 +75,7 @@ fn answer(out: &mut dyn Write, question: Question<'_>, format: Format) -> io::Re
 }
 
 /// One sentence on top; then the chain of rules, or what was nearest to one.
-fn explain(request: &Request, decision: &Decision, denial: &Denial) -> String {
+pub(super) fn explain(request: &Request, decision: &Decision, denial: &Denial) -> String {
     let mut lines = vec![headline(request, decision)];
     if decision.missing().is_empty() {
         lines.push(String::new());
