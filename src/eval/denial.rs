@@ -10,7 +10,7 @@ use crate::{
         slots::Slot,
     },
     eval::{
-        Claim, Place, Request, derivation,
+        Claim, Place, Request, derivation, hint,
         producers::{Producer, Producers, Production},
         run::{NodeId, Run, is_fact},
         want,
@@ -68,6 +68,8 @@ pub struct Condition {
     pub on_claim: bool,
     /// What there is of the fact or claim that is compared: ascending; nothing where it is absent.
     pub found: Vec<String>,
+    /// Where it does not hold: a fact of the request that someone may have taken for the one that is asked for.
+    pub hint: Option<String>,
 }
 
 /// Says what a denied request lacked; nothing of one that was met.
@@ -218,12 +220,16 @@ fn condition(run: &Run<'_>, leaf: NodeId) -> Option<Condition> {
     let bound = names
         .filter(|(name, _)| uses(comparison, name, run, leaf))
         .map(|(name, text)| (name.clone(), (*text).to_owned()));
+    let held = run.level(leaf).is_some();
+    let key = run.set.slots.key(comparison.slot).filter(|_| !held);
+    let hint = key.and_then(|it| hint::hint(run.request, it, comparison, &matched.bound));
     Some(Condition {
         text: run.set.slice(matched.policy.document, comparison.span).to_owned(),
         bound: bound.collect(),
-        held: run.level(leaf).is_some(),
+        held,
         on_claim,
         found,
+        hint,
     })
 }
 

@@ -8,6 +8,7 @@ mod decision;
 mod denial;
 mod derivation;
 mod effective;
+mod hint;
 mod image;
 mod producers;
 pub mod reference;

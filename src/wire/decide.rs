@@ -135,6 +135,9 @@ pub struct ConditionJson {
     pub found: Vec<String>,
     /// What the variables in it are bound to.
     pub bound: BTreeMap<String, String>,
+    /// A fact of the request that someone may have taken for the one that is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
 }
 
 /// What stands in an answer's place where a request could not be decided.
@@ -281,6 +284,7 @@ impl From<&NearMiss> for NearMissJson {
             held: it.held,
             found: it.found.clone(),
             bound: it.bound.iter().cloned().collect(),
+            hint: it.hint.clone(),
         };
         Self {
             claim: (&miss.claim).into(),

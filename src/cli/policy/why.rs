@@ -29,6 +29,9 @@ use crate::{
 /// Rules shown to a person; the JSON has them all.
 const NEAREST_SHOWN: usize = 5;
 
+/// Conditions named in the sentence on top.
+const UNMET_SHOWN: usize = 3;
+
 /// What `why` takes.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct WhyArgs {
@@ -112,7 +115,8 @@ fn used(used: &Used) -> String {
 
 fn misses(decision: &Decision, denial: &Denial) -> Vec<String> {
     let shown = worth_showing(&denial.nearest);
-    let mut lines = vec![String::new()];
+    let mut lines: Vec<String> = shown.first().map(|it| nearest(it)).into_iter().collect();
+    lines.push(String::new());
     for missing in decision.missing() {
         if !denial.nearest.iter().any(|it| it.wanted == *missing) {
             let claim = claim(&missing.claim_type, &missing.value);
@@ -132,6 +136,21 @@ fn misses(decision: &Decision, denial: &Denial) -> Vec<String> {
         lines.extend([String::new(), format!("{more} more rules are farther away")]);
     }
     lines
+}
+
+/// What would be enough, in one sentence.
+fn nearest(miss: &NearMiss) -> String {
+    let unmet: Vec<String> = miss
+        .conditions
+        .iter()
+        .filter(|it| !it.held)
+        .take(UNMET_SHOWN)
+        .map(|it| format!("`{}`", Printable(&it.text)))
+        .collect();
+    // Of alternatives one is enough, so that fewer may be needed than do not hold.
+    let needs =
+        if miss.unmet == unmet.len() { unmet.join(" and ") } else { format!("{} of {}", miss.unmet, unmet.join(", ")) };
+    format!("the nearest rule, {}, needs {needs}", place(&miss.place))
 }
 
 /// Rules that lack a fact. Those that only wait for other rules are links of the chain, and are shown where there is
@@ -165,6 +184,7 @@ fn condition(condition: &Condition) -> String {
             (false, _) => format!("it is {}", values.join(", ")),
         });
     }
+    notes.extend(condition.hint.iter().map(|it| Printable(it).to_string()));
     let notes = if notes.is_empty() { String::new() } else { format!("   ({})", notes.join("; ")) };
     format!("    {mark} {}{notes}", Printable(&condition.text))
 }
