@@ -1,7 +1,7 @@
 //! What a test says, all levels together, to a request and what is expected of it.
 
 use crate::{
-    diagnostic::{Code, printable::short},
+    diagnostic::{Code, Diagnostic, printable::short},
     eval::{BadRequest, Request},
     source::Span,
     suite::Test,
@@ -41,6 +41,11 @@ pub(super) fn test(
         Ok(request) => Some(Test { name: name?, span, want: *want_span, request, expected: fields.expected.clone() }),
         Err(error) => {
             let at = locate(&error, fields, *target_span, *want_span);
+            // Where the claims were no claims, that is the mistake, and it was told.
+            let told = |it: &Diagnostic| it.span.start >= at.start && it.span.end <= at.end;
+            if error == BadRequest::EmptyWant && reader.found.iter().any(told) {
+                return None;
+            }
             let message = format!("this request is never decided: {error}");
             reader.push(Code::TestBadRequest, at, message, "because of this", None);
             None
