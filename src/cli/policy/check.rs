@@ -167,7 +167,7 @@ impl Documents {
                 diagnostic::severity(Severity::Error).clone_into(&mut diagnostic.severity);
             }
         }
-        writeln!(io::stdout(), "{}", json_for_terminals(&serde_json::to_string_pretty(&all)?))
+        writeln!(io::stdout(), "{}", documents::json_for_terminals(&serde_json::to_string_pretty(&all)?))
     }
 
     fn tell_text(&self, findings: &[Finding]) -> io::Result<()> {
@@ -207,22 +207,6 @@ impl Counts {
             (errors, warnings) => format!("{} and {} in {within}", count(errors, "error"), count(warnings, "warning")),
         }
     }
-}
-
-/// Escapes within JSON what a terminal would obey; only strings hold such characters, and there the escape means the same.
-fn json_for_terminals(json: &str) -> String {
-    use crate::diagnostic::printable::is_hidden;
-    let mut out = String::with_capacity(json.len());
-    for c in json.chars() {
-        if is_hidden(c) && c != '\n' {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                out.extend([format!("\\u{unit:04x}")]);
-            }
-        } else {
-            out.push(c);
-        }
-    }
-    out
 }
 
 /// For people, beside the answer.

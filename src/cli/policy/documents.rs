@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    diagnostic::printable::is_hidden,
     limits::DOCUMENT_BYTES_MAX,
     source::{Source, SourceError},
 };
@@ -14,6 +15,8 @@ use crate::{
 /// A document that could be read as a file, and is one of a set or says why not.
 #[derive(Debug)]
 pub(super) struct Given {
+    /// Where it is.
+    pub(super) path: PathBuf,
     /// The file as the user gave it.
     pub(super) name: String,
     /// Not UTF-8 or too large is the author's mistake, not the file system's.
@@ -72,7 +75,22 @@ fn read_file(path: &Path) -> Result<Given, Unreadable> {
     let most = u64::try_from(DOCUMENT_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
     let read = File::open(path).and_then(|it| it.take(most).read_to_end(&mut bytes));
     match read {
-        Ok(_) => Ok(Given { source: Source::new(&name, bytes), name }),
+        Ok(_) => Ok(Given { path: path.to_owned(), source: Source::new(&name, bytes), name }),
         Err(cause) => Err(Unreadable { path: name, cause }),
     }
+}
+
+/// Escapes within JSON what a terminal would obey; only strings hold such characters, and there the escape means the same.
+pub(super) fn json_for_terminals(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_hidden(c) && c != '\n' {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                out.extend([format!("\\u{unit:04x}")]);
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }

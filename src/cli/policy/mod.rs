@@ -2,10 +2,13 @@
 
 mod check;
 mod decide;
+mod difference;
 mod documents;
 mod explain;
+mod fmt;
 mod format;
 mod requests;
+mod save;
 mod test;
 mod why;
 
@@ -26,6 +29,8 @@ pub(super) enum Verb {
     Check(check::CheckArgs),
     /// Tell the errors of documents, and what their author may regret
     Lint(check::LintArgs),
+    /// Write documents in their canonical form
+    Fmt(fmt::FmtArgs),
     /// Print the manual of a rule, by code or by name
     Explain(explain::ExplainArgs),
     /// Decide requests from standard input, one JSON object a line
@@ -43,6 +48,7 @@ pub(super) fn run(verb: Verb, output: Output) -> ExitCode {
     match verb {
         Verb::Check(args) => check::check(&args, output),
         Verb::Lint(args) => check::lint(&args, output),
+        Verb::Fmt(args) => fmt::run(&args, output),
         Verb::Explain(args) => explain::run(&args, output),
         Verb::Decide(args) => decide::run(&args, output),
         Verb::Why(args) => why::run(&args, output),
