@@ -19,6 +19,8 @@ mod embedded;
 mod link;
 #[path = "platform/router.rs"]
 mod router;
+#[path = "platform/sealing.rs"]
+mod sealing;
 #[path = "platform/session/mod.rs"]
 mod session;
 #[path = "platform/store.rs"]

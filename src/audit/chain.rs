@@ -12,6 +12,9 @@ use crate::{
 /// Before the first record.
 pub(in crate::audit) const START: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
+/// Tells this form's hashes from those of the first version.
+const HASHED_AS: &[u8] = b"gatehouse audit record 2\n";
+
 /// Records looked at together on the way back to a writer's last.
 const CHUNK: u64 = 256;
 
@@ -61,7 +64,7 @@ impl Chain {
 
     /// The next record's bytes; the chain goes on from it.
     pub(in crate::audit) fn append(&mut self, writer: &str, item: AuditItem) -> Option<Vec<u8>> {
-        let hash = hash(&self.last, &item)?;
+        let hash = hash(writer, &self.last, &item)?;
         let previous = std::mem::replace(&mut self.last, hash.clone());
         serde_json::to_vec(&Kept { writer: writer.to_owned(), previous, hash, item }).ok()
     }
@@ -77,9 +80,37 @@ pub(in crate::audit) fn decode(position: u64, bytes: &[u8]) -> Option<AuditRecor
     Some(AuditRecord { position, writer, previous, hash, item })
 }
 
-/// SHA-256 over the previous hash's hex digits and the item's JSON as serde writes it: fields in the order of their
-/// declaration, maps in the order of their keys, no blanks.
-pub(in crate::audit) fn hash(previous: &str, item: &AuditItem) -> Option<String> {
+/// What a record's hash covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::audit) enum Form {
+    /// The writer's name, the hash before, the item.
+    Named,
+    /// As logs of the first version: without the name.
+    Nameless,
+}
+
+/// How a record's hash was made; none if it is not that record's.
+pub(in crate::audit) fn form_of(record: &AuditRecord) -> Option<Form> {
+    let AuditRecord { writer, previous, hash: kept, item, position: _ } = record;
+    if hash(writer, previous, item).as_ref() == Some(kept) {
+        return Some(Form::Named);
+    }
+    (nameless_hash(previous, item).as_ref() == Some(kept)).then_some(Form::Nameless)
+}
+
+/// SHA-256 over the writer's name (behind its length in bytes, eight bytes, big endian), the previous hash's hex digits
+/// and the item's JSON as serde writes it: fields in the order of their declaration, maps in the order of their keys, no
+/// blanks.
+fn hash(writer: &str, previous: &str, item: &AuditItem) -> Option<String> {
+    let mut hasher = Sha256::new_with_prefix(HASHED_AS);
+    hasher.update(u64::try_from(writer.len()).ok()?.to_be_bytes());
+    hasher.update(writer.as_bytes());
+    hasher.update(previous.as_bytes());
+    hasher.update(serde_json::to_vec(item).ok()?);
+    Some(hex::encode(hasher.finalize()))
+}
+
+fn nameless_hash(previous: &str, item: &AuditItem) -> Option<String> {
     let mut hasher = Sha256::new_with_prefix(previous.as_bytes());
     hasher.update(serde_json::to_vec(item).ok()?);
     Some(hex::encode(hasher.finalize()))

@@ -1,12 +1,13 @@
 //! The append-only record of who was let in where, and why.
 //!
 //! [`Audit::record`] answers when the record is durable, so that what follows it (a dial, a token, a first byte) has
-//! been written down before. Each writer has a hash chain of its own through the log; [`verify`] says where one is
-//! broken. Texts are kept as they came; whoever prints them uses `wire::printable`.
+//! been written down before. Each writer has a hash chain of its own through the log; the auth role signs where all of
+//! them end and keeps that head apart from the log; [`verify_sealed`] says where the log is not whole. Texts are kept as they came; whoever prints them uses `wire::printable`.
 
 mod chain;
 mod item;
 mod reader;
+mod seal;
 mod verify;
 mod writer;
 
@@ -17,7 +18,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use self::{
     item::{Event, item, timestamp},
     reader::AuditFilter,
-    verify::{AuditBreak, AuditReport, verify},
+    seal::{Ends, audit_head_bytes, audit_head_key},
+    verify::{AuditBreak, AuditReport, Seal, verify, verify_sealed},
 };
 use crate::{
     audit::{chain::Chain, writer::Writer},

@@ -1,17 +1,12 @@
-//! Looks through the whole log for the first record that is not what its writer wrote.
+//! Looks through the whole log for the first record that is not what its writer wrote, and holds it to the signed head.
 
 use std::collections::BTreeMap;
 
 use crate::{
-    audit::{
-        AuditError,
-        chain::{START, decode, hash},
-    },
+    audit::{AuditError, seal::Ends},
     store::Log,
+    wire::audit::{AuditHead, ChainEnd},
 };
-
-/// Records read together.
-const CHUNK: usize = 1_024;
 
 /// What [`verify`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +15,8 @@ pub struct AuditReport {
     pub records: u64,
     /// Records of each writer, up to a break.
     pub writers: BTreeMap<String, u64>,
+    /// Records that the signed head covers; none where there is no head.
+    pub sealed: Option<u64>,
     /// The first break, if there is one.
     pub broken: Option<AuditBreak>,
 }
@@ -33,51 +30,63 @@ pub struct AuditBreak {
     pub reason: String,
 }
 
-/// Reads the log from its beginning to the head that it has now. Records that were cut off its very end cannot be
-/// missed this way; everything before hangs together.
-pub async fn verify(log: &dyn Log) -> Result<AuditReport, AuditError> {
-    let head = log.head().await?;
-    let mut report = AuditReport { records: 0, writers: BTreeMap::new(), broken: None };
-    let mut chains: BTreeMap<String, String> = BTreeMap::new();
-    let mut next = 0;
-    while next < head {
-        let records = log.read(next, CHUNK).await?;
-        if records.is_empty() {
-            report.broken = Some(AuditBreak { position: next, reason: "the record is missing".to_owned() });
-            return Ok(report);
-        }
-        for (position, bytes) in records {
-            if let Err(reason) = check(next, position, &bytes, &mut chains, &mut report) {
-                report.broken = Some(AuditBreak { position: next, reason: reason.to_owned() });
-                return Ok(report);
-            }
-            next = position.saturating_add(1);
-        }
-    }
-    Ok(report)
+/// What the log is held to.
+#[derive(Debug, Clone, Copy)]
+pub struct Seal<'a> {
+    /// The head in the store, whose signature was checked.
+    pub head: Option<&'a AuditHead>,
+    /// A record older than this (as [`crate::audit::timestamp`] writes it) that no head covers is a break: by then
+    /// there was one, and it was rolled back. Younger ones are what a crash may leave.
+    pub covered_before: &'a str,
 }
 
-fn check(
-    expected: u64,
-    position: u64,
-    bytes: &[u8],
-    chains: &mut BTreeMap<String, String>,
-    report: &mut AuditReport,
-) -> Result<(), &'static str> {
-    if position != expected {
-        return Err("the record is missing");
+/// Reads the log from its beginning to the head that it has now: every record hangs together with the one before.
+/// Records that were cut off its very end cannot be missed this way; [`verify_sealed`] misses them.
+pub async fn verify(log: &dyn Log) -> Result<AuditReport, AuditError> {
+    let mut ends = Ends::default();
+    let broken = ends.advance(log, |_, _| Ok(())).await?;
+    Ok(report(&ends, None, broken))
+}
+
+/// As [`verify`], and the log must go through the signed head.
+pub async fn verify_sealed(log: &dyn Log, seal: Seal<'_>) -> Result<AuditReport, AuditError> {
+    let mut ends = Ends::default();
+    let broken = ends.advance(log, |ends, timestamp| hold(ends, timestamp, &seal)).await?;
+    let broken = broken.or_else(|| missing(&ends, &seal));
+    Ok(report(&ends, seal.head, broken))
+}
+
+fn report(ends: &Ends, head: Option<&AuditHead>, broken: Option<AuditBreak>) -> AuditReport {
+    let counts = |(name, end): (&String, &ChainEnd)| (name.clone(), end.records);
+    AuditReport {
+        records: ends.position,
+        writers: ends.writers.iter().map(counts).collect(),
+        sealed: head.map(|it| it.position),
+        broken,
     }
-    let record = decode(position, bytes).ok_or("the record is none that a writer writes")?;
-    let last = chains.entry(record.writer.clone()).or_insert_with(|| START.to_owned());
-    if record.previous != *last {
-        return Err("the record does not follow its writer's record before");
+}
+
+/// The record that was just taken in, against the head.
+fn hold(ends: &Ends, timestamp: &str, seal: &Seal<'_>) -> Result<(), String> {
+    let Some(head) = seal.head else { return Ok(()) };
+    if ends.position == head.position && ends.writers != head.writers {
+        return Err("the records up to here are not those that the signed head speaks of".to_owned());
     }
-    if hash(&record.previous, &record.item).as_ref() != Some(&record.hash) {
-        return Err("the record's hash is not that of its item");
+    if head.position < ends.position && timestamp < seal.covered_before {
+        return Err("no signed head covers the record, although it is old: the head was rolled back".to_owned());
     }
-    *last = record.hash;
-    report.records = report.records.saturating_add(1);
-    let count = report.writers.entry(record.writer).or_default();
-    *count = count.saturating_add(1);
     Ok(())
+}
+
+/// What only the end of the log shows.
+fn missing(ends: &Ends, seal: &Seal<'_>) -> Option<AuditBreak> {
+    let reason = match seal.head {
+        Some(head) if ends.position < head.position => {
+            format!("records were cut off: the signed head speaks of {}", head.position)
+        }
+        // A log of before there were heads has none.
+        None if ends.any_named() => "there is no signed head".to_owned(),
+        Some(_) | None => return None,
+    };
+    Some(AuditBreak { position: ends.position, reason })
 }

@@ -1,6 +1,6 @@
 //! Logging in: a password, then policy on `auth::/oauth2/http`, then a name that is the subject's own, then a token.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc};
 
 use uuid::Uuid;
 
@@ -28,9 +28,6 @@ use crate::{
 /// What policy on logins by HTTP is about.
 pub const LOGIN_TARGET: &str = "auth::/oauth2/http";
 
-/// A token's life where no rule says how long. The default documents say 24 hours.
-const TOKEN_SECONDS_DEFAULT: u64 = 3_600;
-
 const NAME_BYTES_MAX: usize = 256;
 
 /// Issues tokens.
@@ -41,6 +38,8 @@ pub struct Logins {
     keyring: Arc<Keyring>,
     store: Arc<dyn Store>,
     users: Arc<Users>,
+    /// The longest that a token lasts.
+    token_seconds: u64,
     failures_of_names: FailureLimiter,
     failures_of_addresses: FailureLimiter,
 }
@@ -52,13 +51,14 @@ struct Attempt<'a> {
 }
 
 impl Logins {
-    /// Of one cluster.
+    /// Of one cluster, with tokens of at most `token_seconds`.
     pub fn new(
         cluster: &str,
         gate: Arc<Gate>,
         keyring: Arc<Keyring>,
         store: Arc<dyn Store>,
         users: Arc<Users>,
+        token_seconds: u64,
     ) -> Self {
         Self {
             cluster: cluster.to_owned(),
@@ -66,6 +66,7 @@ impl Logins {
             keyring,
             store,
             users,
+            token_seconds,
             failures_of_names: FailureLimiter::of_names(),
             failures_of_addresses: FailureLimiter::of_addresses(),
         }
@@ -134,7 +135,8 @@ impl Logins {
     }
 
     fn claims(&self, login: &Login, facts: &[Fact]) -> Result<TokenClaims, AuthError> {
-        let lasts = login.token_timeout.unwrap_or(Duration::from_secs(TOKEN_SECONDS_DEFAULT)).as_secs();
+        // Policy may shorten what the operator allows, never lengthen it.
+        let lasts = login.token_timeout.map_or(self.token_seconds, |it| it.as_secs().min(self.token_seconds));
         let iat = self.gate.clock().unix_seconds();
         let exp = i64::try_from(lasts).ok().and_then(|it| iat.checked_add(it)).filter(|exp| iat < *exp);
         let exp = exp.ok_or_else(|| AuthError::Login(format!("a token cannot last {lasts} seconds")))?;

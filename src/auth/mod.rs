@@ -12,6 +12,7 @@ mod login;
 mod policy;
 mod random;
 mod revoke;
+mod sealer;
 mod server;
 mod signer;
 mod users;
@@ -28,6 +29,7 @@ pub use self::{
     login::{LOGIN_TARGET, Logins},
     policy::{PolicyWriter, ensure_defaults, reset},
     revoke::{revoke_all, revoke_session},
+    sealer::{SealError, Sealer},
     server::{admin, router},
     signer::Signer,
     users::Users,
@@ -55,6 +57,10 @@ pub struct Setup {
     pub zone: TimeZone,
     /// Name of the first admin, for the documents of a first start.
     pub first_admin: String,
+    /// The longest that a token lasts, in seconds; policy may say less.
+    pub token_seconds: u64,
+    /// How long a component's certificate lasts, in seconds.
+    pub component_seconds: u64,
 }
 
 /// A running auth role.
@@ -88,7 +94,7 @@ impl Auth {
     /// Opens or makes the keys, writes the default documents at a first start, and follows policy and revocations until
     /// cancelled.
     pub async fn start(setup: Setup, cancel: CancellationToken) -> Result<Arc<Self>, StartError> {
-        let Setup { cluster, keys, store, witness, clock, zone, first_admin } = setup;
+        let Setup { cluster, keys, store, witness, clock, zone, first_admin, token_seconds, component_seconds } = setup;
         let keyring = Arc::new(Keyring::open(&keys, &cluster)?);
         ensure_defaults(&*store, &keyring, &first_admin).await?;
         let view = PolicyView::start(Arc::clone(&store), keyring.snapshot_keys().clone(), cancel.clone()).await?;
@@ -102,10 +108,10 @@ impl Auth {
         let (policy_gate, policy_keyring, policy_store) = shared();
         let (signer_gate, signer_keyring, signer_store) = shared();
         Ok(Arc::new(Self {
-            logins: Logins::new(&cluster, login_gate, login_keyring, login_store, Arc::clone(&users)),
+            logins: Logins::new(&cluster, login_gate, login_keyring, login_store, Arc::clone(&users), token_seconds),
             policy: PolicyWriter::new(policy_gate, policy_keyring, policy_store),
             signer: Signer::new(signer_gate, signer_keyring, signer_store),
-            components: Components::new(&cluster, Arc::clone(&keyring), Arc::clone(&store), clock),
+            components: Components::new(&cluster, Arc::clone(&keyring), Arc::clone(&store), clock, component_seconds),
             store,
             keyring,
             gate,
@@ -156,6 +162,7 @@ impl Auth {
             hosts: self.keyring.hosts.openssh(),
             tokens: self.keyring.token_keys().to_wire(),
             snapshots: self.keyring.snapshot_keys().to_wire(),
+            audit: self.keyring.audit_keys().to_wire(),
             components: self.keyring.components().trust().to_owned(),
         }
     }

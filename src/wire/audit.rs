@@ -57,10 +57,36 @@ pub struct AuditRecord {
     pub writer: String,
     /// Hex SHA-256 of the writer's record before; zeros for the first.
     pub previous: String,
-    /// Hex SHA-256 over `previous` and the item's JSON.
+    /// Hex SHA-256 over `writer`, `previous` and the item's JSON.
     pub hash: String,
     /// The item.
     pub item: AuditItem,
+}
+
+/// Where all chains ended at one position of the log, signed by the auth role.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditHead {
+    /// Records that it covers: all before this position.
+    pub position: u64,
+    /// The end of each writer's chain there.
+    pub writers: BTreeMap<String, ChainEnd>,
+    /// Id of the key that signed.
+    pub kid: String,
+    /// Ed25519 over the head without it, base64url.
+    pub signature: String,
+}
+
+/// The end of one writer's chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChainEnd {
+    /// Its records.
+    pub records: u64,
+    /// Hex SHA-256 of the last.
+    pub hash: String,
+    /// Whether that hash covers the writer's name; those of the first version did not.
+    pub named: bool,
 }
 
 /// Answer of `GET /v1/audit`.
@@ -79,6 +105,9 @@ pub struct AuditReport {
     pub records: u64,
     /// Records of each writer, up to a break.
     pub writers: BTreeMap<String, u64>,
+    /// Records that the signed head covers; absent where there is no head.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<u64>,
     /// The first break, if there is one.
     pub broken: Option<AuditBreak>,
 }

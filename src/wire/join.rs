@@ -116,6 +116,8 @@ pub struct Authorities {
     pub tokens: Vec<TokenKey>,
     /// Keys that sign policy heads.
     pub snapshots: Vec<TokenKey>,
+    /// Keys that sign heads of the audit log.
+    pub audit: Vec<TokenKey>,
     /// PEM of the component authorities.
     pub components: String,
 }

@@ -1,10 +1,11 @@
 //! `/v1/audit`: reading, following and verifying the log. Wants `read` on `audit::/`.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{
     Json,
     extract::{Query, State},
+    http::Method,
 };
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -15,9 +16,13 @@ use crate::{
         Api, Caller,
         error::{Failure, invalid, unavailable},
     },
-    audit::{self, AuditError, AuditFilter},
-    gate::Operation,
-    wire::audit::{AuditBreak, AuditItem, AuditPage, AuditReport},
+    audit::{self, AuditError, AuditFilter, Seal},
+    gate::{KeySet, Operation},
+    store::json,
+    wire::{
+        audit::{AuditBreak, AuditHead, AuditItem, AuditPage, AuditReport},
+        join::Authorities,
+    },
 };
 
 /// Records of one answer.
@@ -25,6 +30,9 @@ const RECORDS_MAX: usize = 1_000;
 
 /// Seconds that an answer may wait for something to tell; below every deadline on the way.
 const WAIT_SECONDS_MAX: u64 = 25;
+
+/// A record that is older than this is under a signed head: the auth role looks every second.
+const UNSEALED: Duration = Duration::from_secs(60);
 
 /// The place of all of it.
 const ALL: &str = "audit::/";
@@ -94,11 +102,36 @@ pub(crate) async fn read(
 /// `GET /v1/audit/verify`: whether every record hangs together with the one before.
 pub(crate) async fn verify(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<AuditReport>, Failure> {
     api.require(&caller.principal, Operation::audit_read(ALL, caller.client)).await?;
-    let report = audit::verify(api.audit.log().as_ref()).await.map_err(|error| failure(&error))?;
+    // The head first: the log only grows.
+    let head = match signed_head(&api).await? {
+        Ok(head) => head,
+        Err(broken) => return Ok(Json(broken)),
+    };
+    let covered_before = audit::timestamp(Timestamp::now() - UNSEALED);
+    let seal = Seal { head: head.as_ref(), covered_before: &covered_before };
+    let report = audit::verify_sealed(api.audit.log().as_ref(), seal).await.map_err(|error| failure(&error))?;
     Ok(Json(AuditReport {
         records: report.records,
         writers: report.writers,
+        sealed: report.sealed,
         broken: report.broken.map(|it| AuditBreak { position: it.position, reason: it.reason }),
+    }))
+}
+
+/// The head of the log, checked by the auth role's public keys; a report of the break where it is not signed by one.
+async fn signed_head(api: &Api) -> Result<Result<Option<AuditHead>, AuditReport>, Failure> {
+    let keys: Authorities = api.auth.json(Method::GET, "/internal/authorities", None, None::<&()>).await?;
+    let keys = KeySet::from_wire(&keys.audit).unwrap_or_default();
+    let stored = api.store.get(&audit::audit_head_key()).await.map_err(|error| failure(&error.into()))?;
+    let Some(entry) = stored else { return Ok(Ok(None)) };
+    let head = json::decode::<AuditHead>(&entry).ok();
+    let is_signed = |head: &AuditHead| {
+        keys.get(&head.kid).is_some_and(|key| key.verifies(&audit::audit_head_bytes(head), &head.signature))
+    };
+    Ok(head.filter(is_signed).map(Some).ok_or_else(|| {
+        let reason = "the head of the log is not signed by the auth role".to_owned();
+        let broken = Some(AuditBreak { position: 0, reason });
+        AuditReport { records: 0, writers: BTreeMap::new(), sealed: None, broken }
     }))
 }
 

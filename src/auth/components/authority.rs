@@ -21,9 +21,6 @@ use crate::{
     wire::join::ComponentCertificate,
 };
 
-/// How long a component's certificate lasts. Components renew at half time.
-pub(in crate::auth) const CERTIFICATE_SECONDS: i64 = 24 * 3_600;
-
 /// How far before its issue a certificate counts already: the skew of two hosts' clocks.
 const BACKDATE_SECONDS: i64 = 300;
 
@@ -38,6 +35,15 @@ pub struct ComponentAuthority {
     /// PEM of every certificate that is trusted, ours included.
     trust: String,
     fingerprint: [u8; 32],
+}
+
+/// From when and for how long a certificate is good. Components renew at half time.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::auth) struct Validity {
+    /// Unix second.
+    pub(in crate::auth) now: i64,
+    /// From then on.
+    pub(in crate::auth) seconds: i64,
 }
 
 /// A private key and the certificate for it.
@@ -92,10 +98,10 @@ impl ComponentAuthority {
     }
 
     /// A key and a certificate for a component of this process.
-    pub(in crate::auth) fn certify_new(&self, identity: &Identity, now: i64) -> Result<Certified, AuthError> {
+    pub(in crate::auth) fn certify_new(&self, identity: &Identity, validity: Validity) -> Result<Certified, AuthError> {
         let key = KeyPair::generate().map_err(|error| unusable(&error))?;
-        let signed = params(identity, now)?.signed_by(&key, &self.issuer).map_err(|error| unusable(&error))?;
-        let certificate = self.answer(identity, &signed.pem(), now);
+        let signed = params(identity, validity)?.signed_by(&key, &self.issuer).map_err(|error| unusable(&error))?;
+        let certificate = self.answer(identity, &signed.pem(), validity);
         Ok(Certified { key: Zeroizing::new(key.serialize_pem()), certificate })
     }
 
@@ -105,19 +111,20 @@ impl ComponentAuthority {
         &self,
         identity: &Identity,
         request: &SigningRequest,
-        now: i64,
+        validity: Validity,
     ) -> Result<ComponentCertificate, AuthError> {
-        let signed =
-            params(identity, now)?.signed_by(&request.0.public_key, &self.issuer).map_err(|error| unusable(&error))?;
-        Ok(self.answer(identity, &signed.pem(), now))
+        let signed = params(identity, validity)?
+            .signed_by(&request.0.public_key, &self.issuer)
+            .map_err(|error| unusable(&error))?;
+        Ok(self.answer(identity, &signed.pem(), validity))
     }
 
-    fn answer(&self, identity: &Identity, leaf: &str, now: i64) -> ComponentCertificate {
+    fn answer(&self, identity: &Identity, leaf: &str, validity: Validity) -> ComponentCertificate {
         ComponentCertificate {
             identity: identity.uri(),
             chain: format!("{leaf}{}", self.certificate),
             trust: self.trust.clone(),
-            expires: now.saturating_add(CERTIFICATE_SECONDS),
+            expires: validity.now.saturating_add(validity.seconds),
         }
     }
 }
@@ -152,7 +159,7 @@ impl SigningRequest {
     }
 }
 
-fn params(identity: &Identity, now: i64) -> Result<CertificateParams, AuthError> {
+fn params(identity: &Identity, validity: Validity) -> Result<CertificateParams, AuthError> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     let uri = identity.uri().try_into().map_err(|error| unusable(&error))?;
@@ -163,8 +170,8 @@ fn params(identity: &Identity, now: i64) -> Result<CertificateParams, AuthError>
     params.use_authority_key_identifier_extension = true;
     params.serial_number = Some(serial_number(random::bytes()?));
     let epoch = date_time_ymd(1970, 1, 1);
-    params.not_before = epoch + seconds(now.saturating_sub(BACKDATE_SECONDS));
-    params.not_after = epoch + seconds(now.saturating_add(CERTIFICATE_SECONDS));
+    params.not_before = epoch + seconds(validity.now.saturating_sub(BACKDATE_SECONDS));
+    params.not_after = epoch + seconds(validity.now.saturating_add(validity.seconds));
     Ok(params)
 }
 

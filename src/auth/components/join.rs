@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{
     auth::{
         AuthError,
-        components::{CERTIFICATE_SECONDS, SigningRequest},
+        components::{SigningRequest, Validity},
         keyring::Keyring,
         random,
     },
@@ -28,15 +28,24 @@ pub struct Components {
     keyring: Arc<Keyring>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    /// How long a certificate lasts.
+    seconds: i64,
 }
 
 impl Components {
-    /// Of one cluster.
-    pub fn new(cluster: &str, keyring: Arc<Keyring>, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { cluster: cluster.to_owned(), keyring, store, clock }
+    /// Of one cluster, with certificates that last `seconds`.
+    pub fn new(
+        cluster: &str,
+        keyring: Arc<Keyring>,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        seconds: u64,
+    ) -> Self {
+        let seconds = i64::try_from(seconds).unwrap_or(0);
+        Self { cluster: cluster.to_owned(), keyring, store, clock, seconds }
     }
 
-    /// Credentials of a role in this process. Call [`Components::refresh`] before half of 24 hours have passed.
+    /// Credentials of a role in this process. Call [`Components::refresh`] every [`Components::refresh_every`].
     pub fn credentials(&self, role: Role, id: &str) -> Result<Credentials, AuthError> {
         let (chain, key, trust) = self.certify_new(role, id)?;
         Credentials::from_pem(&chain, &key, &trust).map_err(|error| unusable(&error))
@@ -51,8 +60,8 @@ impl Components {
     }
 
     /// After how long credentials are to be refreshed.
-    pub fn refresh_every() -> std::time::Duration {
-        std::time::Duration::from_secs(CERTIFICATE_SECONDS.unsigned_abs() / 2)
+    pub fn refresh_every(&self) -> std::time::Duration {
+        std::time::Duration::from_secs(self.seconds.unsigned_abs() / 2)
     }
 
     /// A token by which one component of a role may join once. Only its hash is kept.
@@ -82,7 +91,7 @@ impl Components {
         let record = ComponentRecord { key: csr.key_id(), joined: now };
         json::put(&*self.store, &component_key(&identity), None, &record).await?;
         tracing::info!(event = "component.joined", %identity, "a component joined");
-        self.keyring.components().certify(&identity, &csr, now)
+        self.keyring.components().certify(&identity, &csr, self.validity())
     }
 
     /// Another certificate for a component that joined, by the key that it joined with: whoever passes the request on,
@@ -97,7 +106,7 @@ impl Components {
         if record.value.key != csr.key_id() {
             return Err(unknown());
         }
-        self.keyring.components().certify(identity, &csr, self.clock.unix_seconds())
+        self.keyring.components().certify(identity, &csr, self.validity())
     }
 
     /// Ends a component: its certificate is not renewed any more.
@@ -124,9 +133,13 @@ impl Components {
         Role::ALL.into_iter().find(|it| it.as_str() == record.role && may_join(*it)).ok_or_else(refused)
     }
 
+    fn validity(&self) -> Validity {
+        Validity { now: self.clock.unix_seconds(), seconds: self.seconds }
+    }
+
     fn certify_new(&self, role: Role, id: &str) -> Result<(String, String, String), AuthError> {
         let identity = Identity::new(role, id, &self.cluster).map_err(|error| unusable(&error))?;
-        let certified = self.keyring.components().certify_new(&identity, self.clock.unix_seconds())?;
+        let certified = self.keyring.components().certify_new(&identity, self.validity())?;
         Ok((certified.certificate.chain, certified.key.to_string(), certified.certificate.trust))
     }
 }

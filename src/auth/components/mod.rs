@@ -4,5 +4,5 @@ mod authority;
 mod join;
 
 pub use self::authority::ComponentAuthority;
-pub(in crate::auth) use self::authority::{CERTIFICATE_SECONDS, SigningRequest};
+pub(in crate::auth) use self::authority::{SigningRequest, Validity};
 pub use self::join::Components;

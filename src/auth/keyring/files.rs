@@ -112,7 +112,7 @@ fn generate(purpose: Purpose, cluster: &str) -> Result<Zeroizing<String>, Keyrin
             key.to_openssh(LineEnding::LF).map_err(|error| failed(&error))
         }
         Purpose::Components => ComponentAuthority::generate(cluster).map_err(|error| failed(&error)),
-        Purpose::Tokens | Purpose::Snapshots => SigningKey::generate().map_err(|error| failed(&error)),
+        Purpose::Tokens | Purpose::Snapshots | Purpose::Audit => SigningKey::generate().map_err(|error| failed(&error)),
     }
 }
 

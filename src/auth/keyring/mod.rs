@@ -36,12 +36,21 @@ pub enum Purpose {
     Tokens,
     /// Policy heads.
     Snapshots,
+    /// Heads of the audit log.
+    Audit,
 }
 
 impl Purpose {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::InstanceUsers, Self::ExternalUsers, Self::Hosts, Self::Components, Self::Tokens, Self::Snapshots];
+    pub const ALL: [Self; 7] = [
+        Self::InstanceUsers,
+        Self::ExternalUsers,
+        Self::Hosts,
+        Self::Components,
+        Self::Tokens,
+        Self::Snapshots,
+        Self::Audit,
+    ];
 
     /// Name of its folder.
     pub fn as_str(self) -> &'static str {
@@ -52,6 +61,7 @@ impl Purpose {
             Self::Components => "components",
             Self::Tokens => "tokens",
             Self::Snapshots => "snapshots",
+            Self::Audit => "audit",
         }
     }
 }
@@ -65,6 +75,7 @@ pub struct Keyring {
     pub(in crate::auth) components: ComponentAuthority,
     pub(in crate::auth) tokens: SigningKeys,
     pub(in crate::auth) snapshots: SigningKeys,
+    pub(in crate::auth) audit: SigningKeys,
 }
 
 /// An SSH certificate authority.
@@ -96,6 +107,7 @@ impl Keyring {
             components: ComponentAuthority::load(&folder.keys(Purpose::Components, cluster)?)?,
             tokens: signing_keys(&folder, Purpose::Tokens)?,
             snapshots: signing_keys(&folder, Purpose::Snapshots)?,
+            audit: signing_keys(&folder, Purpose::Audit)?,
         })
     }
 
@@ -107,6 +119,11 @@ impl Keyring {
     /// Public keys that policy heads are checked by.
     pub fn snapshot_keys(&self) -> &KeySet {
         &self.snapshots.trusted
+    }
+
+    /// Public keys that heads of the audit log are checked by.
+    pub fn audit_keys(&self) -> &KeySet {
+        &self.audit.trusted
     }
 
     /// Public keys of the authorities of users of instances, in OpenSSH format.

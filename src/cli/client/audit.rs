@@ -31,7 +31,7 @@ pub enum AuditCommand {
         #[arg(long = "type")]
         event_type: Option<String>,
     },
-    /// Check that no entry was changed or taken out
+    /// Check that no entry was changed, taken out or cut off
     Verify,
 }
 
@@ -68,7 +68,14 @@ async fn verify(rest: &Rest, output: Output) -> Result<(), ClientError> {
     output.answer(&report, |report| {
         let writers: Vec<String> =
             report.writers.iter().map(|(name, count)| format!("{} {count}", safe(name))).collect();
-        format!("{} records ({})", report.records, writers.join(", "))
+        let sealed = report.sealed.map_or_else(
+            || "no signed head".to_owned(),
+            |sealed| match report.records.saturating_sub(sealed) {
+                0 => "all under the signed head".to_owned(),
+                after => format!("{after} after the signed head"),
+            },
+        );
+        format!("{} records ({}), {sealed}", report.records, writers.join(", "))
     })?;
     match broken {
         Some(broken) => Err(ClientError::Failed(format!("the audit log is broken at {broken}"))),

@@ -124,11 +124,13 @@ async fn answer_here(config: &Config, request: Request<Body>) -> Result<Response
     let stop = CancellationToken::new();
     let state = all::State::open(config).await?;
     let auth = state.auth(config, stop.clone()).await?;
+    let mut sealer = state.sealer(&auth);
     let response = match auth::admin(auth).oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},
     };
     stop.cancel();
+    all::seal_logged(&mut sealer).await;
     state.close().await;
     Ok(response)
 }

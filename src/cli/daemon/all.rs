@@ -1,6 +1,10 @@
 //! Every role in one process: they speak over in-memory streams by the same code as between hosts.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, OnceLock},
+};
 
 use axum::http::Method;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -9,7 +13,7 @@ use uuid::Uuid;
 use crate::{
     api::Api,
     audit::{Audit, Floor},
-    auth::{self, Auth, Setup},
+    auth::{self, Auth, Sealer, Setup},
     cli::daemon::{
         DaemonError, admin,
         apart::{self, im_settings},
@@ -52,8 +56,15 @@ impl State {
             clock: Arc::new(SystemClock),
             zone: config.auth.time_zone()?,
             first_admin: config.auth.first_admin.clone(),
+            token_seconds: config.auth.token_seconds,
+            component_seconds: config.auth.component_seconds,
         };
         Ok(Auth::start(setup, stop).await?)
+    }
+
+    /// Who signs the ends of the audit log.
+    pub(super) fn sealer(&self, auth: &Auth) -> Sealer {
+        Sealer::new(Arc::clone(auth.keyring()), self.store(), self.store.log("audit"))
     }
 
     /// Writes what is queued and lets the files go.
@@ -83,11 +94,20 @@ impl State {
 pub(super) async fn run(config: Config) -> Result<(), DaemonError> {
     let stop = stop_signal()?;
     let state = State::open(&config).await?;
-    let running = Running { config: Arc::new(config), stop: CancellationToken::new(), tasks: TaskTracker::new() };
+    let running = Running {
+        config: Arc::new(config),
+        stop: CancellationToken::new(),
+        tasks: TaskTracker::new(),
+        auth: OnceLock::new(),
+    };
     let outcome = running.start(&state, &stop).await;
     running.stop.cancel();
     running.tasks.close();
     running.tasks.wait().await;
+    // Now that nobody writes any more.
+    if let Some(auth) = running.auth.get() {
+        seal_logged(&mut state.sealer(auth)).await;
+    }
     state.close().await;
     outcome
 }
@@ -99,11 +119,15 @@ struct Running {
     /// Cancelled when the router is done with its clients.
     stop: CancellationToken,
     tasks: TaskTracker,
+    /// The auth role, once it is there.
+    auth: OnceLock<Arc<Auth>>,
 }
 
 impl Running {
     async fn start(&self, state: &State, stop: &CancellationToken) -> Result<(), DaemonError> {
         let auth = state.auth(&self.config, self.stop.clone()).await?;
+        self.auth.get_or_init(|| Arc::clone(&auth));
+        self.start_sealer(state.sealer(&auth)).await;
         let auth_dial = self.serve_auth(&auth).await?;
         let api_credentials = credentials(&auth, Role::Api, &self.config.api.id, &self.stop)?;
         let to_auth = || Client::new(auth_dial.clone(), api_credentials.clone(), Role::Auth);
@@ -121,6 +145,13 @@ impl Running {
         // Who is told that we serve must not meet a server that still reads its store.
         api.ready().await;
         apart::serve_clients(&self.config, vec![to_api], to_auth, stop.clone()).await
+    }
+
+    /// Seals what an earlier run has left before anything new is written, then what comes, and the rest at the end.
+    async fn start_sealer(&self, mut sealer: Sealer) {
+        seal_logged(&mut sealer).await;
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move { sealer.run(&stop).await });
     }
 
     async fn serve_auth(&self, auth: &Arc<Auth>) -> Result<link::MemoryDialer, DaemonError> {
@@ -159,6 +190,13 @@ impl Running {
             }
         });
         Ok(())
+    }
+}
+
+/// A log that cannot be sealed is told of here and by `apc audit verify`; the old head stays.
+pub(super) async fn seal_logged(sealer: &mut Sealer) {
+    if let Err(error) = sealer.seal().await {
+        tracing::error!(event = "audit.seal.failed", %error, "the audit log is not sealed");
     }
 }
 

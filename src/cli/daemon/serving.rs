@@ -43,7 +43,7 @@ pub(super) fn credentials(
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(crate::auth::Components::refresh_every()) => (),
+                () = tokio::time::sleep(auth.components().refresh_every()) => (),
             }
             if let Err(error) = auth.components().refresh(&kept) {
                 tracing::error!(%error, "a component's certificate could not be made anew");

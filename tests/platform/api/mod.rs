@@ -114,7 +114,7 @@ impl Scene {
         let embedded = Embedded::open(&folder.path().join("store")).unwrap();
         let log = embedded.log("audit");
         let store: Arc<dyn Store> = Arc::new(embedded);
-        let audit = Audit::open(log, "test", None).await.unwrap();
+        let audit = Audit::open(Arc::clone(&log), "test", None).await.unwrap();
         let witness = Arc::new(Switch { audit: audit.clone(), is_deaf: AtomicBool::new(false) });
         let cancel = CancellationToken::new();
         let setup = Setup {
@@ -125,8 +125,14 @@ impl Scene {
             clock: Arc::new(SystemClock),
             zone: TimeZone::UTC,
             first_admin: "root".to_owned(),
+            token_seconds: 86_400,
+            component_seconds: 86_400,
         };
         let auth = Auth::start(setup, cancel.clone()).await.unwrap();
+        let mut sealer = auth::Sealer::new(Arc::clone(auth.keyring()), Arc::clone(&store), log);
+        sealer.seal().await.unwrap();
+        let stop = cancel.clone();
+        tokio::spawn(async move { sealer.run(&stop).await });
         let authority = Authority::new("demo");
         let (auth_dialer, listener) = memory();
         let served = serve(

@@ -159,7 +159,7 @@ async fn policy_says_who_is_issued_a_token() {
     let change = PutUser { groups: Some(vec!["dev".to_owned()]), ..PutUser::default() };
     scene.put_user("mary", change).await;
     let token = scene.log_in("mary").await.unwrap();
-    assert_eq!(token.expires_in, 3_600, "no rule says how long");
+    assert_eq!(token.expires_in, 86_400, "no rule says how long: as the operator allows");
     assert_eq!(scene.ears.of_type("token.refused").len(), 1);
 }
 

@@ -101,6 +101,8 @@ impl Scene {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             zone: TimeZone::UTC,
             first_admin: "root".to_owned(),
+            token_seconds: 86_400,
+            component_seconds: 86_400,
         };
         let auth = Auth::start(setup, cancel.clone()).await.unwrap();
         let user = PutUser { password: Some(PASSWORD.to_owned()), ..PutUser::default() };

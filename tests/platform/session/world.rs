@@ -199,6 +199,8 @@ impl World {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             zone: TimeZone::UTC,
             first_admin: "root".to_owned(),
+            token_seconds: 86_400,
+            component_seconds: 86_400,
         };
         let auth = Auth::start(setup, cancel.clone()).await.unwrap();
         let gate = own_gate(&auth, &store, &clock, &ears, &cancel).await;
