@@ -2,11 +2,8 @@
 
 mod code;
 mod excerpt;
-<<<<<<< HEAD
 mod manual;
-=======
 pub mod mend;
->>>>>>> 16ec2cf (cli: apc policy fmt writes documents in their canonical form)
 pub mod printable;
 pub mod render;
 

@@ -28,7 +28,8 @@ fn vacuous(test: &Test, set: &PolicySet) -> Option<Diagnostic> {
     let diagnostic = Diagnostic::new(Code::TestCannotFail, test.want, message, "denied, whatever the documents say");
     let near = match wanted.claim_type.as_str() {
         "permit" => {
-            let permits = vocabulary::resource_type(resource_type).into_iter().flat_map(|it| it.permits());
+            let permits =
+                vocabulary::resource_type(resource_type).into_iter().flat_map(vocabulary::ResourceType::permits);
             closest(&wanted.value, permits).map(|it| format!("permit {it}"))
         }
         claim_type => {

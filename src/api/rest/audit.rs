@@ -32,7 +32,7 @@ const RECORDS_MAX: usize = 1_000;
 const WAIT_SECONDS_MAX: u64 = 25;
 
 /// A record that is older than this is under a signed head: the auth role looks every second.
-const UNSEALED: Duration = Duration::from_secs(60);
+const UNSEALED: Duration = Duration::from_mins(1);
 
 /// The place of all of it.
 const ALL: &str = "audit::/";

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, IsTerminal, Read, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -95,7 +95,7 @@ pub(super) fn run(args: &FmtArgs, output: Output) -> ExitCode {
     ExitCode::from(if is_told.is_ok() { worst } else { 2 })
 }
 
-fn is_input(path: &PathBuf) -> bool {
+fn is_input(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 

@@ -41,25 +41,25 @@ pub(super) fn replace(path: &Path, read: &str, text: &str) -> Result<(), SaveErr
 type Refusal = fn(String) -> SaveError;
 
 fn try_replace(path: &Path, read: &str, text: &str) -> io::Result<Result<(), Refusal>> {
-    let real = fs::canonicalize(path)?;
-    let metadata = fs::metadata(&real)?;
+    let target = fs::canonicalize(path)?;
+    let metadata = fs::metadata(&target)?;
     if !metadata.is_file() {
         return Ok(Err(SaveError::NotAFile));
     }
     if metadata.permissions().readonly() {
         return Ok(Err(SaveError::ReadOnly));
     }
-    let folder = real.parent().unwrap_or(Path::new("/"));
+    let folder = target.parent().unwrap_or(Path::new("/"));
     let mut beside = tempfile::Builder::new().prefix(".apc-").suffix(".tmp").tempfile_in(folder)?;
     beside.write_all(text.as_bytes())?;
     keep_owner(beside.as_file(), &metadata);
     // Behind the owner, whose change takes rights away.
     beside.as_file().set_permissions(metadata.permissions())?;
     beside.as_file().sync_all()?;
-    if fs::read(&real)? != read.as_bytes() {
+    if fs::read(&target)? != read.as_bytes() {
         return Ok(Err(SaveError::Changed));
     }
-    beside.persist(&real).map_err(|err| err.error)?;
+    beside.persist(&target).map_err(|err| err.error)?;
     Ok(Ok(()))
 }
 

@@ -69,10 +69,10 @@ pub(super) fn run(args: &TestArgs, output: Output) -> ExitCode {
     let mut ran = Vec::new();
     for path in &args.folders {
         match Folder::read(path, system) {
-            Ok(folder) => ran.push(report::run(folder, args.filter.as_deref())),
+            Ok(folder) => ran.push(report::run(&folder, args.filter.as_deref())),
             Err(problem) => {
                 worst = worst.max(problem.exit());
-                ran.push(Ran::broken(path, problem));
+                ran.push(Ran::broken(path, &problem));
             }
         }
     }

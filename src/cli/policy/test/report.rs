@@ -61,7 +61,7 @@ pub(super) struct FolderJson<'a> {
 }
 
 /// Runs the tests whose names have the text, in the order of files and of the tests in them.
-pub(super) fn run(folder: Folder, filter: Option<&str>) -> Ran {
+pub(super) fn run(folder: &Folder, filter: Option<&str>) -> Ran {
     let mut coverage = Coverage::new(&folder.set);
     let mut ran = Ran {
         folder: folder.path.display().to_string(),
@@ -76,7 +76,7 @@ pub(super) fn run(folder: Folder, filter: Option<&str>) -> Ran {
             ran.tests = ran.tests.saturating_add(1);
             let outcome = test.run_covering(&folder.set, &mut coverage);
             if !outcome.passed() {
-                ran.fail(&folder, suite, test, &outcome);
+                ran.fail(folder, suite, test, &outcome);
             }
         }
     }
@@ -91,7 +91,7 @@ pub(super) fn run(folder: Folder, filter: Option<&str>) -> Ran {
 
 impl Ran {
     /// A folder whose tests could not be run.
-    pub(super) fn broken(path: &Path, problem: Problem) -> Self {
+    pub(super) fn broken(path: &Path, problem: &Problem) -> Self {
         let text = problem.text();
         Self {
             folder: path.display().to_string(),
@@ -122,15 +122,15 @@ impl Ran {
         let denial = denial(&folder.set, &test.request);
         let place = suite.location(test);
         let file = suite.source.name();
-        let mut text = format!("failed: {}\n  {}:{}\n", Printable(&test.name), Printable(file), place.line);
+        let mut report = format!("failed: {}\n  {}:{}\n", Printable(&test.name), Printable(file), place.line);
         for failure in &outcome.failures {
             // Writing to a string does not fail.
-            let _written = writeln!(text, "  {failure}");
+            let _written = writeln!(report, "  {failure}");
         }
         for line in explain(&test.request, &outcome.decision, &denial).trim_end().lines() {
-            let _written = writeln!(text, "{}", format!("    {line}").trim_end());
+            let _written = writeln!(report, "{}", format!("    {line}").trim_end());
         }
-        self.text.push_str(&text);
+        self.text.push_str(&report);
         self.text.push('\n');
         let failures = outcome.failures.iter().map(|it| FailureJson {
             key: it.key,
