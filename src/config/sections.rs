@@ -121,7 +121,7 @@ pub struct Auth {
     /// Time zone of `time.*` in policy: `UTC`, an offset (`+02:00`), a name of the time zone database
     /// (`Europe/Berlin`, read from `/usr/share/zoneinfo`), or a POSIX rule. Default `UTC`.
     pub zone: String,
-    /// Seconds that a token is good for at most; policy may shorten it (`tokenTimeout`). Default 28,800.
+    /// Seconds that a token is good for at most; policy may shorten it (`tokenTimeout`). Default 86,400.
     pub token_seconds: u64,
     /// Seconds that a join token is good for. Default 3,600.
     pub join_seconds: u64,
@@ -135,7 +135,7 @@ impl Default for Auth {
             cluster_listen: None,
             first_admin: "admin".to_owned(),
             zone: "UTC".to_owned(),
-            token_seconds: 28_800,
+            token_seconds: 86_400,
             join_seconds: 3_600,
             component_seconds: 86_400,
         }

@@ -30,7 +30,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     compile::canonical::canonical_value,
-    diagnostic::{Code, Diagnostic},
+    diagnostic::{Code, Diagnostic, Fix},
     lint::{
         Lint, Report, Set,
         remove::removal,
@@ -146,7 +146,9 @@ fn diagnose(set: &Set<'_>, view: &PolicyView<'_>, span: Span, (source, before): 
         error.with_help(format!("it stands in {}; keep one of them", set.place(source, before.start)))
     };
     if let Some((document, parse)) = set.documents.get(view.source) {
-        error.fixes.extend(removal("remove it", document, parse, span));
+        // More may stand in what goes than what was said before: a person should look.
+        let fix = removal("remove it", document, parse, span);
+        error.fixes.extend(fix.map(|it| Fix { safe: false, ..it }));
     }
     error
 }

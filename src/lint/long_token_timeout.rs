@@ -1,6 +1,6 @@
 //! `tokenTimeout "720h"`: a token that is stolen today is good for a month.
 //!
-//! Finds values of `tokenTimeout` of more than a day. A site sets another bound with `[lint.long-token-timeout] max = "12h"`.
+//! Finds values of `tokenTimeout` of more than a day.
 //!
 //! ## Why it matters
 //!

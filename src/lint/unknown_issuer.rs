@@ -1,7 +1,6 @@
 //! `Gogle->email`: no identity provider of this name brings any facts.
 //!
-//! Finds issuers that are nearly one of the engine's own or of a common provider. A site that lists its providers with
-//! `[lint.unknown-issuer] known = ["LDAP", "Google"]` hears of every other one.
+//! Finds issuers that are nearly one of the engine's own or of a common provider.
 //!
 //! ## Why it matters
 //!
@@ -82,7 +81,7 @@ fn check(set: &Set<'_>, issuer: &Name) -> Option<Diagnostic> {
     }
     Some(match closest(text, RESERVED.iter().copied().chain(known.iter().map(String::as_str))) {
         Some(near) => suggest(error, issuer, near),
-        None => error.with_help("the site's issuers are listed in `.gatehouse.toml`; add it there if it is one"),
+        None => error.with_help("it is none of the issuers that this site lists"),
     })
 }
 
