@@ -5,10 +5,12 @@
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::print_stderr,
+    clippy::print_stdout,
     reason = "a test fails by panicking, and says loudly what it skips"
 )]
 
 mod syntax {
+    mod broken;
     mod codes;
     mod format;
     mod hostile;

@@ -102,6 +102,11 @@ impl<'a> Stream<'a> {
         self.before().map_or(Span::default(), |it| Span::at(it.span.end))
     }
 
+    /// The same from the first lexeme on that begins at this offset or behind it.
+    pub(crate) fn seek_offset(self, offset: usize) -> Self {
+        self.seek(self.all.partition_point(|it| it.span.start < offset))
+    }
+
     /// How many lexemes were read since `earlier`.
     pub(crate) fn since(self, earlier: Self) -> usize {
         self.at.saturating_sub(earlier.at)

@@ -69,7 +69,7 @@ const MISTAKES: &[(&str, Code)] = &[
     ("job::/ww { permit: read }", Code::BadName),
     ("job::/xx { permit = read }", Code::UnexpectedToken),
     ("job::/yy { permit (read, create) }", Code::MissingValue),
-    ("job::/zz { if (name in (a b)) { permit read } }", Code::UnexpectedToken),
+    ("job::/zz { if (name in (a b)) { permit read } }", Code::ForgottenComma),
     ("job::/ab { permit \"read, \"create\" }", Code::UnterminatedString),
     ("job::/ac { if (name == \"tom” ) { permit read } }", Code::TypographicQuotes),
     ("job::/ad { if (name == tom || ) { permit read } }", Code::UnexpectedToken),
@@ -150,7 +150,9 @@ fn a_missing_brace_is_told_where_the_lines_show_it() {
     let inner = "job::/a {\n  if (role == x) {\n    permit read\n\n  if (role == y) { permit create }\n}\n\njob::/b { permit read }\n";
     let (source, parse) = read(inner);
     assert_eq!(codes(inner), [Code::UnclosedBrace]);
-    assert_eq!(source.location(parse.diagnostics[0].span.start).line, 2);
+    // Where it belongs, and beside that what is open.
+    assert_eq!(source.location(parse.diagnostics[0].span.start).line, 3);
+    assert_eq!(source.location(parse.diagnostics[0].secondary[0].span.start).line, 2);
     assert_eq!(parse.document.policies.len(), 2);
 }
 

@@ -261,7 +261,14 @@ impl Lexer<'_, '_> {
         let is_realm = text.contains("::") && (line.is_empty() || line.starts_with(['{', '}', '/']));
         if is_url || is_realm {
             let whole = self.slice(span);
-            self.found.push(if is_url {
+            self.found.push(if is_realm {
+                error.with_help("a realm has no empty segments; a value with `//` in it stands in quotes").with_fix(
+                    "write one `/`",
+                    false,
+                    place,
+                    "/",
+                )
+            } else if is_url {
                 error.with_help("a text with `//` in it stands in quotes").with_fix(
                     "put it in quotes",
                     false,

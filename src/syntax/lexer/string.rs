@@ -3,7 +3,11 @@
 use crate::{
     diagnostic::{Code, Diagnostic},
     source::Span,
-    syntax::{character::is_word, lexer::Lexer, token::Token},
+    syntax::{
+        character::is_word,
+        lexer::{Lexeme, Lexer},
+        token::Token,
+    },
 };
 
 /// How many quotes the line has on which the lexer is.
@@ -17,6 +21,9 @@ impl<'a> Lexer<'a, '_> {
     pub(super) fn string(&mut self, span: Span) {
         // `"read, "create"`: with a quote missing, the first string seems to end where the second begins.
         let odd = !self.quotes_on_line(span.start).is_multiple_of(2);
+        if odd && self.stray_quote(span) {
+            return;
+        }
         if odd && self.rest().starts_with(is_word) {
             return self.open_string(span);
         }
@@ -27,6 +34,9 @@ impl<'a> Lexer<'a, '_> {
 
     /// A string that does not end: what follows on the line is read as if it had.
     pub(super) fn open_string(&mut self, span: Span) {
+        if !self.quotes_on_line(span.start).is_multiple_of(2) && self.stray_quote(span) {
+            return;
+        }
         let start = span.start.saturating_add(1);
         let behind = self.slice(Span::new(start, span.end)).trim_end_matches(['"', '\r']);
         if let Some(at) = behind.find(['“', '”', '‘', '’']) {
@@ -43,6 +53,42 @@ impl<'a> Lexer<'a, '_> {
         );
         self.at = end;
         self.push(Token::String, Span::new(span.start, end), content, true);
+    }
+
+    /// On a line with an odd number of quotes: `tom"`, `"tom""` and `""tom"`. Answers whether it was one of these.
+    fn stray_quote(&mut self, span: Span) -> bool {
+        let quote = Span::new(span.start, span.start.saturating_add(1));
+        let before = self.lexed.lexemes.last().copied().filter(|it| it.span.end == span.start);
+        let doubled = self.slice(span) == "\"\"" && self.rest().starts_with(|c| is_word(c) || c == '[');
+        match before {
+            Some(word) if matches!(word.token, Token::Word | Token::Path | Token::Variable) && !word.flawed => {
+                self.unopened_string(word, quote);
+            }
+            Some(string) if string.token == Token::String && !string.flawed => self.needless_quote(quote),
+            Some(_) | None if doubled => self.needless_quote(quote),
+            Some(_) | None => return false,
+        }
+        self.at = quote.end;
+        true
+    }
+
+    fn unopened_string(&mut self, word: Lexeme<'a>, quote: Span) {
+        self.found.push(
+            Diagnostic::new(Code::UnterminatedString, quote, "this string has no quote at its start", "closed here")
+                .with_help("a string stands between two `\"` on one line; a quote in it is `\\\"`")
+                .with_fix("open the string", false, Span::at(word.span.start), "\""),
+        );
+        self.line.quotes = self.line.quotes.saturating_add(1);
+        self.lexed.lexemes.pop();
+        self.push(Token::String, word.span.to(quote), word.text, true);
+    }
+
+    fn needless_quote(&mut self, quote: Span) {
+        self.found.push(
+            Diagnostic::new(Code::UnterminatedString, quote, "this quote opens no string", "one `\"` too many")
+                .with_fix("remove the `\"`", false, quote, ""),
+        );
+        self.line.quotes = self.line.quotes.saturating_sub(1);
     }
 
     /// `"tom”`: begins straight and ends typographic.

@@ -50,6 +50,12 @@ impl<'a> Reader<'a> {
             format!("`{text}` is no {what}"),
             format!("a {what} is made of {made_of}"),
         );
+        if what == "claim type"
+            && let Some(meant) = with_arrow(lexeme.text)
+        {
+            let error = error.with_help(format!("between an issuer and its claim stands `->`: `{}`", short(&meant)));
+            return self.push(error.with_fix("write `->`", false, lexeme.span, meant));
+        }
         let plain = lexeme.text.trim_end_matches(':');
         self.push(if plain.chars().all(is_part) && !plain.is_empty() {
             error.with_fix(format!("write `{}`", short(plain)), false, lexeme.span, plain)
@@ -292,4 +298,15 @@ impl<'a> Reader<'a> {
                 .with_help("else nobody could say from the policy alone whom it admits"),
         );
     }
+}
+
+/// `auth_server@apcera.me.name`, `Google::email`: an issuer and a claim type with something else than `->` between them.
+fn with_arrow(text: &str) -> Option<String> {
+    const ENGINE: &str = "auth_server@apcera.me";
+    let (issuer, claim_type) = match text.strip_prefix(ENGINE) {
+        Some(rest) => (ENGINE, rest.trim_start_matches(['.', ':', '-'])),
+        None => text.split_once("::")?,
+    };
+    let are_names = claim_type.chars().all(is_name) && issuer.chars().all(|c| is_name(c) || c == '@');
+    (are_names && !issuer.is_empty() && !claim_type.is_empty()).then(|| format!("{issuer}->{claim_type}"))
 }

@@ -134,6 +134,10 @@ impl<'a> Reader<'a> {
             match behind.token() {
                 Some(Token::Comma) => rest = behind.skip(),
                 Some(Token::RightParen) => return Ok((behind.skip(), values)),
+                Some(token) if token.begins_value() && !behind.peek().is_some_and(|it| it.flawed) => {
+                    self.comma_in_list(behind.gap());
+                    rest = behind;
+                }
                 _ => return Err(behind.unexpected("`,` or `)`")),
             }
         }
@@ -168,6 +172,12 @@ impl<'a> Reader<'a> {
             (Some(lexeme), _) if matches!(lexeme.token, Token::Arrow | Token::Greater) => {
                 self.missing_issuer(lexeme);
                 (input.skip(), None)
+            }
+            (Some(lexeme), Some(arrow)) if lexeme.token == Token::Word && is_wrong_arrow(input.skip()) => {
+                self.wrong_arrow(arrow);
+                self.check_issuer(lexeme);
+                let name = Name { text: lexeme.text.to_owned(), span: lexeme.span };
+                (input.skip().skip(), Some(name))
             }
             (Some(lexeme), Some(arrow)) if lexeme.token == Token::Word && arrow.token == Token::Arrow => {
                 self.check_issuer(lexeme);
@@ -296,13 +306,26 @@ impl<'a> Reader<'a> {
             message,
             "an operator and a value belong behind it",
         );
-        let value = found.filter(|it| it.token == Token::String);
+        let ends = input.look(1).is_some_and(|it| matches!(it.token, Token::And | Token::Or | Token::RightParen));
+        let value = found.filter(|it| it.token == Token::String || (it.token == Token::Word && ends));
         self.push(match value {
             Some(_) => error.with_fix("write `==`", false, input.gap(), " =="),
             None if before.text == "role" => error.with_help("for example `role == admin`"),
             None => error.with_help(format!("for example `role == {}`, if it is a role", short(before.text))),
         });
         nom::Err::Error(Trouble::Reported)
+    }
+
+    fn comma_in_list(&mut self, gap: Span) {
+        let message = "two values of a list have no comma between them";
+        let error = Diagnostic::new(Code::ForgottenComma, gap, message, "`,` belongs here");
+        self.push(error.with_fix("write a comma", false, gap, ","));
+    }
+
+    fn wrong_arrow(&mut self, sign: Lexeme<'a>) {
+        let message = format!("between an issuer and its claim stands `->`, not `{}`", sign.text);
+        let error = Diagnostic::new(Code::MisspelledOperator, sign.span, message, "`->` is meant");
+        self.push(error.with_fix("write `->`", false, sign.span, "->"));
     }
 
     fn missing_issuer(&mut self, lexeme: Lexeme<'a>) {
@@ -335,6 +358,24 @@ impl<'a> Reader<'a> {
         );
         rest
     }
+}
+
+/// `>` or `=>` before a claim type that has an operator of its own: `Google>email == "x"`.
+fn is_wrong_arrow(input: Stream<'_>) -> bool {
+    let (Some(sign), Some(name), Some(operator)) = (input.peek(), input.look(1), input.look(2)) else { return false };
+    let is_sign = sign.token == Token::Greater || sign.text == "=>";
+    let is_operator = match operator.token {
+        Token::Equal
+        | Token::NotEqual
+        | Token::Less
+        | Token::LessOrEqual
+        | Token::Greater
+        | Token::GreaterOrEqual
+        | Token::Misspelled => true,
+        Token::Word => is_operator_word(operator.text),
+        _ => false,
+    };
+    is_sign && name.token == Token::Word && is_operator
 }
 
 /// `!`, or `not` where it is no claim type because a parenthesis or a claim type follows.

@@ -162,11 +162,25 @@ impl<'a> Reader<'a> {
                 );
                 input
             }
+            Some(Token::Word) if !input.peek().is_some_and(|it| it.flawed) => {
+                self.missing_joint(input);
+                recover::behind_condition(input)
+            }
             Some(_) => {
                 self.report(&input.unexpected("`&&`, `||` or `)`"));
                 recover::behind_condition(input)
             }
         }
+    }
+
+    /// Two comparisons side by side. `&&` is offered: of the two joints it grants less.
+    fn missing_joint(&mut self, input: Stream<'a>) {
+        let found = self.name_token(input.token(), input.span());
+        let message = format!("expected `&&`, `||` or `)`, found {found}");
+        let error = Diagnostic::new(Code::UnexpectedToken, input.span(), message, "`&&`, `||` or `)` belongs here");
+        let joins = input.look(1).is_some_and(|it| it.token != Token::LeftBrace && it.token != Token::RightParen);
+        let error = error.with_help("`&&` wants both conditions, `||` either of them");
+        self.push(if joins { error.with_fix("write `&&`", false, input.gap(), " &&") } else { error });
     }
 
     /// `)` behind a closed condition.

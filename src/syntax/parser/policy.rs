@@ -195,12 +195,13 @@ impl<'a> Reader<'a> {
             self.borrowed = self.borrowed.saturating_sub(1);
             return;
         }
-        let mut error = Diagnostic::new(
-            Code::UnclosedBrace,
-            self.suspect.unwrap_or(brace.span),
-            "this `{` is never closed",
-            "its `}` is missing",
-        );
+        let open = self.suspect.unwrap_or(brace.span);
+        if self.source.text().get(open.end..).is_some_and(|it| it.starts_with('{')) {
+            return self.doubled_brace(open);
+        }
+        let place = self.end_of_block(open, input);
+        let mut error = Diagnostic::new(Code::UnclosedBrace, place, "a `}` is missing", "`}` belongs here")
+            .with_label(open, "this `{` is never closed");
         if let Some(next) = input.peek() {
             error = error.with_label(next.span, "another policy begins here");
             let outer = self.braces.first().copied().unwrap_or(brace).span.start;
@@ -209,8 +210,36 @@ impl<'a> Reader<'a> {
                 // It looks as if it were meant to stand within.
                 self.owed = self.braces.len().saturating_add(1);
                 error = error.with_help("policies do not stand within each other: close the one before the next");
+                return self.push(error);
             }
         }
-        self.push(error);
+        self.push(error.with_fix("close the braces", false, place, " }"));
+    }
+
+    /// `{{` of which one is never closed.
+    fn doubled_brace(&mut self, first: Span) {
+        let error =
+            Diagnostic::new(Code::UnclosedBrace, first, "this `{` is never closed", "one of the two is too many");
+        self.push(error.with_fix("remove the `{`", false, first, ""));
+    }
+
+    /// Where the lines show that what `open` opens was to end; `stop` is where it has to at the latest.
+    fn end_of_block(&self, open: Span, stop: Stream<'a>) -> Span {
+        let (line, indent) = (self.source.line(open.start), self.source.indent(open.start));
+        let body = self.all.seek_offset(open.end);
+        let mut input = body;
+        while input.since(self.all) < stop.since(self.all)
+            && let Some((rest, lexeme)) = input.next()
+        {
+            let at = lexeme.span.start;
+            let is_left =
+                line < self.source.line(at) && self.source.is_first_on_line(at) && self.source.indent(at) <= indent;
+            if is_left {
+                // Where not even the first line is indented, the lines show nothing.
+                return if input.since(body) == 0 { stop.gap() } else { input.gap() };
+            }
+            input = rest;
+        }
+        stop.gap()
     }
 }

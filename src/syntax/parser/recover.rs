@@ -280,7 +280,8 @@ impl<'a> Reader<'a> {
                         "this `}` closes the policy, and more rules follow it",
                         "one too many, or a `{` is missing before it",
                     )
-                    .with_label(first, "this stands in no realm now"),
+                    .with_label(first, "this stands in no realm now")
+                    .with_fix("remove the `}`", false, closing.span, ""),
                 );
                 rest.skip()
             }
