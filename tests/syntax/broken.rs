@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use gatehouse::{
-    diagnostic::{Diagnostic, Fix},
+    diagnostic::{Diagnostic, Fix, mend::apply},
     format::same_meaning,
     source::Source,
     syntax::{Parse, parse},
@@ -187,11 +187,7 @@ fn taken(broken: Vec<Broken>) -> Vec<Broken> {
 }
 
 fn mended(text: &str, fix: &Fix) -> String {
-    let mut text = text.to_owned();
-    for edit in fix.edits.iter().rev() {
-        text.replace_range(edit.span.range(), &edit.text);
-    }
-    text
+    apply(text, &[fix]).text
 }
 
 fn means(text: &str, good: &Parse) -> bool {
