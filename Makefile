@@ -10,7 +10,7 @@ AGENT := target/$(TRIPLE)/debug/apc-agent
 # command:package, as Debian calls them.
 NEEDS := cc:gcc runc:runc nft:nftables ip:iproute2 busybox:busybox-static ssh:openssh-client ssh-keyscan:openssh-client
 
-.PHONY: build agent deps demo test lint bench clean
+.PHONY: build agent deps demo test lint bench fuzz clean
 
 build: agent
 	cargo build --bins
@@ -47,6 +47,13 @@ test: deps build
 # Times say something only beside each other: the table at the end is of ratios.
 bench:
 	cargo bench --bench language
+
+# A minute for each target; see fuzz/README.md.
+fuzz:
+	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
+	for target in lex parse render lint decide request; do \
+	    RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none $$target -- -max_total_time=60 -max_len=4096; \
+	done
 
 lint:
 	cargo fmt --check

@@ -94,3 +94,52 @@ impl Named {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use crate::{
+        compile::{
+            index::Index,
+            realm::{Pattern, Variables},
+        },
+        syntax::{fqn::Fqn, realm},
+    };
+
+    fn segments() -> impl Strategy<Value = String> {
+        let segment = prop::sample::select(vec!["a", "b", "ab", "[x]", "[y]"]);
+        prop::collection::vec(segment, 0..4).prop_map(|it| it.join("/"))
+    }
+
+    fn realms() -> impl Strategy<Value = String> {
+        let local = prop_oneof![
+            Just(String::new()),
+            Just("::".to_owned()),
+            Just("::*".to_owned()),
+            segments().prop_map(|it| format!("::{it}")),
+        ];
+        let resource_type = prop::sample::select(vec!["job", "package"]);
+        (resource_type, segments(), local).prop_map(|(kind, namespace, local)| format!("{kind}::/{namespace}{local}"))
+    }
+
+    proptest! {
+        #[test]
+        fn the_index_finds_what_a_walk_over_all_realms_finds(realms in prop::collection::vec(realms(), 0..40), name in realms()) {
+            let name = name.trim_end_matches("::").trim_end_matches("::*").replace(['[', ']'], "");
+            let Ok(name) = Fqn::parse(&name) else { return Ok(()) };
+            let read = |text: &String| {
+                let mut variables = Variables::default();
+                let pattern = Pattern::of_realm(&realm::parse(text, 0).ok()?, &mut variables);
+                Some((pattern, variables.names().len()))
+            };
+            let realms: Vec<(Pattern, usize)> = realms.iter().filter_map(read).collect();
+            let mut index = Index::default();
+            realms.iter().enumerate().for_each(|(at, (it, _))| index.insert(it, at));
+            let holds = |at: &usize| realms[*at].0.bind(&name, realms[*at].1).is_some();
+            let found: Vec<usize> = index.find(&name).into_iter().filter(holds).collect();
+            let walked: Vec<usize> = (0..realms.len()).filter(holds).collect();
+            prop_assert_eq!(found, walked);
+        }
+    }
+}

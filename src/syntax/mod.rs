@@ -14,6 +14,7 @@ pub mod suggest;
 mod token;
 pub mod vocabulary;
 
+pub use lexer::token_spans;
 pub use parser::parse;
 
 use crate::{diagnostic::Diagnostic, source::Span};

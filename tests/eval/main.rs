@@ -8,9 +8,11 @@
 )]
 #![expect(clippy::format_push_string, reason = "a test may be slow where that reads better")]
 
+mod agreement;
 mod cases;
-mod generate;
 mod property;
+mod regressions;
 mod scale;
 mod subset;
 mod suites;
+mod world;

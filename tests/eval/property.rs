@@ -3,19 +3,22 @@
 use std::{cell::RefCell, collections::BTreeMap};
 
 use gatehouse::{
-    compile::{PolicySet, System, compile, system::system_sources},
-    eval::{Decision, Now, Request, Used, decide, reference},
+    compile::{PolicySet, System, compile},
+    eval::{Decision, Effective, Fact, Now, Request, Used, decide},
     source::Source,
 };
 use proptest::{
+    arbitrary::any,
+    collection::vec,
     strategy::Strategy,
     test_runner::{Config, TestCaseError, TestRunner},
 };
 
 use crate::{
+    agreement::{agree, compiled, sources},
     cases::source,
-    generate::{OPERATORS, World, world},
     subset,
+    world::{OPERATORS, World},
 };
 
 /// What the generator has come up with, so that nobody trusts a test of nothing.
@@ -37,7 +40,7 @@ fn cases(usual: u32) -> u32 {
     std::env::var("GATEHOUSE_CASES").ok().map_or(usual, |it| it.parse().unwrap())
 }
 
-fn run(count: u32, strategy: &impl Strategy<Value = World>, check: impl Fn(World) -> Result<(), String>) {
+fn run<T: std::fmt::Debug>(count: u32, strategy: &impl Strategy<Value = T>, check: impl Fn(T) -> Result<(), String>) {
     let config = Config { cases: count, failure_persistence: None, max_shrink_iters: 2_000, ..Config::default() };
     let outcome = TestRunner::new(config).run(strategy, |world| check(world).map_err(TestCaseError::fail));
     if let Err(err) = outcome {
@@ -64,31 +67,67 @@ fn both_evaluators_give_one_answer() {
     seen.into_inner().is_worth_something();
 }
 
+/// What an answer says beside the places that it names.
+fn answer(decision: &Decision) -> impl PartialEq + use<> {
+    let Effective { values, totals } = decision.effective().clone();
+    (
+        decision.is_allowed(),
+        decision.missing().to_vec(),
+        decision.claims().to_vec(),
+        values,
+        totals,
+        decision.valid_until(),
+    )
+}
+
 #[test]
-fn order_means_nothing_and_more_rules_take_nothing_away() {
+fn the_order_of_documents_policies_and_rules_means_nothing() {
     run(cases(1_500), &world(), |world| {
         let Some((_, set, request)) = prepare(&world) else { return Ok(()) };
         let decision = decide(&set, &request);
-        let mut turned = world.clone();
-        turned.documents.iter_mut().for_each(|it| it.reverse());
-        let turned = decide(&compile(&sources(&turned), world.system).unwrap(), &request);
-        let answer = |it: &Decision| {
-            (it.is_allowed(), it.missing().to_vec(), it.claims().to_vec(), it.effective().clone(), it.valid_until())
-        };
-        if answer(&turned) != answer(&decision) {
-            return Err(format!("policies in another order: {turned:#?}\nnot {decision:#?}"));
-        }
-        let mut documents = sources(&world);
+        let mut documents = sources(&world.texts());
         documents.reverse();
         let turned = decide(&compile(&documents, world.system).unwrap(), &request);
         if turned != decision {
             return Err(format!("documents in another order: {turned:#?}\nnot {decision:#?}"));
         }
-        let mut fewer = world;
-        fewer.documents.pop();
-        let fewer = decide(&compile(&sources(&fewer), fewer.system).unwrap(), &request);
+        for (what, other) in [("every list turned", world.turned()), ("one document", world.joined())] {
+            let turned = decide(&compile(&sources(&other.texts()), world.system).unwrap(), &request);
+            if answer(&turned) != answer(&decision) {
+                return Err(format!("{what}: {turned:#?}\nnot {decision:#?}"));
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn one_rule_more_takes_no_claim_away() {
+    let worlds = (world(), any::<usize>());
+    run(cases(2_000), &worlds, |(world, chosen)| {
+        let Some((_, set, request)) = prepare(&world) else { return Ok(()) };
+        let decision = decide(&set, &request);
+        let fewer = world.without_one_item(chosen);
+        let fewer = decide(&compile(&sources(&fewer.texts()), world.system).unwrap(), &request);
         match fewer.claims().iter().find(|it| !decision.claims().contains(it)) {
-            Some(claim) => Err(format!("one more document takes `{claim}` away")),
+            Some(claim) => Err(format!("one more rule takes `{claim}` away")),
+            None => Ok(()),
+        }
+    });
+}
+
+#[test]
+fn one_fact_more_takes_no_claim_away_that_waits_for_no_absence() {
+    // `!=` speaks of all values; every other operator of some.
+    let worlds = world().prop_filter("without !=", |it| !it.texts().concat().contains("!="));
+    run(cases(500), &worlds, |world| {
+        let Some((_, set, request)) = prepare(&world) else { return Ok(()) };
+        let decision = decide(&set, &request);
+        let mut more = world.clone();
+        more.facts.push(Fact::new("LDAP", "group", "another"));
+        let more = decide(&set, &more.request().unwrap());
+        match decision.claims().iter().find(|it| !more.claims().contains(it)) {
+            Some(claim) => Err(format!("one more fact takes `{claim}` away")),
             None => Ok(()),
         }
     });
@@ -138,42 +177,16 @@ fn nothing_turns_before_the_answer_says() {
     });
 }
 
+/// Bytes enough for most worlds; the last policies of a large one are plain.
+fn world() -> impl Strategy<Value = World> {
+    vec(any::<u8>(), 1_000..2_000).prop_map(|it| World::from_bytes(&it))
+}
+
 /// The documents with those of the system, the set and the request; none where they are no set or no request.
 fn prepare(world: &World) -> Option<(Vec<Source>, PolicySet, Request)> {
     let request = world.request()?;
-    let mut sources = sources(world);
-    let set = match compile(&sources, world.system) {
-        Ok(set) => set,
-        Err(findings) => {
-            // Two values of a scalar are the one mistake that the generator makes.
-            let other = findings.iter().find(|it| it.diagnostic.code.code() != "E0603");
-            assert!(other.is_none(), "{findings:#?}\n{}", world.texts().join("\n"));
-            return None;
-        }
-    };
-    if world.system == System::Included {
-        sources.extend(system_sources());
-    }
+    let (sources, set) = compiled(&world.texts(), world.system)?;
     Some((sources, set, request))
-}
-
-fn sources(world: &World) -> Vec<Source> {
-    let texts = world.texts().into_iter().enumerate();
-    texts.map(|(at, text)| source(&format!("d{at}.pol"), &text)).collect()
-}
-
-fn agree(sources: &[Source], request: &Request, decision: &Decision) -> Result<(), String> {
-    let answer = reference::decide(sources, request);
-    let same = answer.allowed == decision.is_allowed()
-        && answer.missing == decision.missing()
-        && answer.claims == decision.claims()
-        && answer.effective == *decision.effective()
-        && answer.refusals == decision.refusals();
-    if same {
-        return Ok(());
-    }
-    let texts: Vec<&str> = sources.iter().map(Source::text).collect();
-    Err(format!("{request:#?}\n{answer:#?}\nis not\n{decision:#?}\nof\n{}", texts.join("\n")))
 }
 
 impl Seen {
@@ -207,7 +220,7 @@ impl Seen {
                 probes.push_str(&format!("{realm} {{ {{ reached \"{at}\" }} if ({text}) {{ held \"{at}\" }} }}\n"));
             }
         }
-        let mut sources = sources(world);
+        let mut sources = sources(&world.texts());
         sources.push(source("probes.pol", &probes));
         let decision = decide(&compile(&sources, world.system).unwrap(), request);
         let held: Vec<&str> = decision.values("held").collect();

@@ -72,6 +72,27 @@ pub(crate) fn lex<'a>(found: &mut Findings, source: &'a Source) -> Lexed<'a> {
     lexer.lexed
 }
 
+/// Where the tokens of a text lie, white space and comments among them.
+///
+/// They tile the text: each begins where the one before it ends, none is empty, and together they are all of it.
+///
+/// ```
+/// use gatehouse::{source::Span, syntax::token_spans};
+///
+/// let spans = token_spans("a // b");
+/// assert_eq!(spans, [Span::new(0, 1), Span::new(1, 2), Span::new(2, 6)]);
+/// ```
+pub fn token_spans(text: &str) -> Vec<Span> {
+    let mut spans = Vec::new();
+    let mut at = 0_usize;
+    while let Some((_, length)) = text.get(at..).and_then(Token::first) {
+        let end = at.saturating_add(length);
+        spans.push(Span::new(at, end));
+        at = end;
+    }
+    spans
+}
+
 impl<'a> Lexer<'a, '_> {
     fn rest(&self) -> &'a str {
         self.text.get(self.at..).unwrap_or_default()

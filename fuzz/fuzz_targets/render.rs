@@ -1,0 +1,4 @@
+//! Runs `targets::render` on what the fuzzer makes up.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| gatehouse_fuzz::targets::render(data));

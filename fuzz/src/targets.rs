@@ -1,0 +1,240 @@
+//! The bodies of the fuzz targets: each takes bytes and panics where a promise is broken.
+
+use gatehouse::{
+    compile::{Finding, PolicySet, System, compile_parsed},
+    diagnostic::{
+        Diagnostic, of_source_error,
+        printable::is_hidden,
+        render::{self, Color},
+    },
+    eval::{Decision, Request, could, decide as evaluate, denial},
+    limits::DIAGNOSTICS_SHOWN_MAX,
+    lint::lint as look_through,
+    source::Source,
+    syntax::{Parse, parse as read, token_spans},
+};
+
+use crate::{
+    agreement::{agree, compiled},
+    world::World,
+};
+
+/// Tokens tile the text.
+pub fn lex(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let mut at = 0;
+    for span in token_spans(&text) {
+        assert!(span.start == at && !span.is_empty() && text.is_char_boundary(span.end), "{span:?} behind {at}");
+        at = span.end;
+    }
+    assert_eq!(at, text.len(), "text behind the last token");
+}
+
+/// A document is read in one way, places lie in it, and what a fix leaves can be read again.
+pub fn parse(data: &[u8]) {
+    let (source, parse) = document("fuzz.pol", data);
+    check_diagnostics(&source, &parse.diagnostics);
+    assert!(parse.diagnostics.len() <= DIAGNOSTICS_SHOWN_MAX);
+    assert!(parse.diagnostics.is_sorted_by_key(|it| it.span.start), "not in source order");
+    if parse.is_usable() {
+        assert!(parse.comments.iter().all(|it| source.slice(*it).starts_with("//")), "{:?}", parse.comments);
+        for policy in &parse.document.policies {
+            let block = source.slice(policy.block.span);
+            assert!(source.slice(policy.span).ends_with(block) && block.starts_with('{') && block.ends_with('}'));
+        }
+    }
+    if data.len() == source.text().len() {
+        assert_eq!(read(&source), parse, "read twice");
+    }
+    for edited in parse.diagnostics.iter().take(20).flat_map(|it| fixed(source.text(), it)) {
+        document("fixed.pol", edited.as_bytes());
+    }
+}
+
+/// Reports are text that a terminal does not obey, with and without colours.
+pub fn render(data: &[u8]) {
+    // The first line is the name of the file: it is a stranger's too.
+    let (name, text) = split(data, b'\n');
+    let (source, parse) = document(&String::from_utf8_lossy(name), text);
+    let plain = report(&source, &parse.diagnostics, Color::Plain);
+    assert!(plain.chars().all(|it| it == '\n' || !is_hidden(it)), "{plain:?}");
+    assert!(plain.lines().all(|it| it.trim_end() == it), "{plain:?}");
+    let coloured = report(&source, &parse.diagnostics, Color::Ansi);
+    assert_eq!(without_colours(&coloured), plain);
+}
+
+/// Lints look at any documents, read or not; a fix that is called safe leaves a set that compiles.
+pub fn lint(data: &[u8]) {
+    let documents: Vec<&[u8]> = data.split(|it| *it == 0).take(4).collect();
+    let named = documents.iter().enumerate();
+    let (sources, parsed): (Vec<Source>, Vec<Parse>) =
+        named.map(|(at, bytes)| document(&format!("d{at}.pol"), bytes)).unzip();
+    for system in [System::Included, System::LeftOut] {
+        let findings = look_through(&sources, &parsed, system);
+        assert_eq!(findings, look_through(&sources, &parsed, system), "looked through twice");
+        for it in &findings {
+            assert!(!it.diagnostic.is_error(), "{it:?}");
+            check_diagnostics(&sources[it.source], std::slice::from_ref(&it.diagnostic));
+        }
+        if compile_parsed(&sources, &parsed, system).is_ok() {
+            findings.iter().take(20).for_each(|it| check_fixes(&sources, it, system));
+        }
+    }
+}
+
+/// Both evaluators give one answer, and whatever asks beside them survives.
+pub fn decide(data: &[u8]) {
+    let world = World::from_bytes(data);
+    let Some(request) = world.request() else { return };
+    let Some((sources, set)) = compiled(&world.texts(), world.system) else { return };
+    let decision = evaluate(&set, &request);
+    if let Err(difference) = agree(&sources, &request, &decision) {
+        panic!("{difference}");
+    }
+    check_decision(&set, &request, &decision);
+}
+
+/// Lines of requests as `apc policy decide` reads them, decided by a set that has something of everything.
+#[cfg(feature = "platform")]
+pub fn request(data: &[u8]) {
+    use gatehouse::wire::decide::{DecideAnswer, DecideRequest, WhyAnswer};
+
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    for line in text.lines().take(16) {
+        let Ok(asked) = DecideRequest::parse(line) else { continue };
+        let written = serde_json::to_string(&asked).unwrap();
+        assert_eq!(DecideRequest::parse(&written).unwrap(), asked, "{written}");
+        let request = match asked.into_request() {
+            Ok(request) => request,
+            Err(error) => {
+                let message = error.to_string();
+                assert!(!message.chars().any(is_hidden), "{message:?}");
+                continue;
+            }
+        };
+        let set = sample();
+        let decision = evaluate(set, &request);
+        check_decision(set, &request, &decision);
+        let answer = serde_json::to_string(&DecideAnswer::from(&decision)).unwrap();
+        let why = serde_json::to_string(&WhyAnswer::new(&decision, &denial(set, &request))).unwrap();
+        assert!(!answer.contains('\n') && !why.contains('\n'), "more than a line");
+    }
+}
+
+/// What is read of bytes; a report in its place where they are no text.
+fn document(name: &str, bytes: &[u8]) -> (Source, Parse) {
+    match Source::new(name, bytes.to_vec()) {
+        Ok(source) => {
+            let parse = read(&source);
+            (source, parse)
+        }
+        Err(error) => {
+            let (source, diagnostic) = of_source_error(name, error);
+            (source.unwrap(), Parse { diagnostics: vec![diagnostic], ..Parse::default() })
+        }
+    }
+}
+
+fn check_diagnostics(source: &Source, diagnostics: &[Diagnostic]) {
+    for diagnostic in diagnostics {
+        let places = diagnostic.secondary.iter().map(|it| it.span);
+        let edits = diagnostic.fixes.iter().flat_map(|it| &it.edits).map(|it| it.span);
+        for span in places.chain(edits).chain([diagnostic.span]) {
+            assert!(source.text().get(span.range()).is_some(), "a place outside: {diagnostic:?}");
+        }
+        for fix in &diagnostic.fixes {
+            assert!(fix.edits.is_sorted_by(|a, b| a.span.end <= b.span.start), "edits overlap: {diagnostic:?}");
+        }
+        assert!(!diagnostic.message.is_empty() && !diagnostic.message.ends_with('.'), "{diagnostic:?}");
+        assert!(diagnostic.message.len() < 1_000, "{diagnostic:?}");
+    }
+}
+
+/// The text after each fix of a finding.
+fn fixed(text: &str, diagnostic: &Diagnostic) -> Vec<String> {
+    let apply = |edits: &[gatehouse::diagnostic::Edit]| {
+        let mut after = text.to_owned();
+        for edit in edits.iter().rev() {
+            after.replace_range(edit.span.range(), &edit.text);
+        }
+        after
+    };
+    diagnostic.fixes.iter().map(|it| apply(&it.edits)).collect()
+}
+
+fn check_fixes(sources: &[Source], finding: &Finding, system: System) {
+    for fix in finding.diagnostic.fixes.iter().filter(|it| it.safe) {
+        let only = Diagnostic { fixes: vec![fix.clone()], ..finding.diagnostic.clone() };
+        let mut after = sources.to_vec();
+        for text in fixed(sources[finding.source].text(), &only) {
+            after[finding.source] = Source::new(sources[finding.source].name(), text.into_bytes()).unwrap();
+            let parsed: Vec<Parse> = after.iter().map(read).collect();
+            let errors = compile_parsed(&after, &parsed, system).err();
+            assert_eq!(errors, None, "after `{}` of {finding:?}", fix.title);
+        }
+    }
+}
+
+fn report(source: &Source, diagnostics: &[Diagnostic], color: Color) -> String {
+    let mut out = Vec::new();
+    render::write(&mut out, source, diagnostics, color).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+/// Without `ESC [ ... m`; whatever else is there stays.
+fn without_colours(text: &str) -> String {
+    let mut parts = text.split("\u{1b}[");
+    let first = parts.next().unwrap_or_default().to_owned();
+    let plain = parts.fold(first, |mut plain, part| {
+        let end = part.find(|it: char| !it.is_ascii_digit() && it != ';').unwrap_or(part.len());
+        plain.push_str(part[end..].strip_prefix('m').unwrap_or(&part[end..]));
+        plain
+    });
+    let lines: Vec<&str> = plain.split('\n').map(str::trim_end).collect();
+    lines.join("\n")
+}
+
+fn split(data: &[u8], at: u8) -> (&[u8], &[u8]) {
+    let end = data.iter().position(|it| *it == at).unwrap_or(data.len());
+    (&data[..end], data.get(end + 1..).unwrap_or_default())
+}
+
+/// What holds of every decision, and of the questions that are put beside it.
+fn check_decision(set: &PolicySet, request: &Request, decision: &Decision) {
+    assert_eq!(decision, &evaluate(set, request), "decided twice");
+    if decision.is_allowed() {
+        assert!(decision.missing().is_empty() && decision.refusals().is_empty() && !decision.because().is_empty());
+        assert!(could(set, request, &[]), "allowed, and not even possible");
+    } else {
+        assert!(decision.because().is_empty(), "a reason for a denial");
+    }
+    assert!(decision.claims().is_sorted(), "claims are sorted");
+    for miss in denial(set, request).nearest {
+        assert!(miss.conditions.iter().filter(|it| !it.held).count() >= miss.unmet.min(1), "{miss:?}");
+    }
+}
+
+#[cfg(feature = "platform")]
+fn sample() -> &'static PolicySet {
+    static SET: std::sync::LazyLock<PolicySet> = std::sync::LazyLock::new(|| {
+        let text = r#"
+            job::/sandbox/[name] { if (auth_server@apcera.me->name == "[name]") { role admin label "[name]" } }
+            job::/ { if (command matches "pg_dump *" || time.hour < 8) { permit exec } { ssh.require mfa } }
+            job::/prod::[app] {
+              if (approval->by != "" && approvals.count >= 2) { permit ssh ssh.idleTimeout "15m" }
+              if (job fqnMatch "job::/prod::[app]" && client.address inCidr "10.0.0.0/8") { permit link }
+            }
+            auth::/ { if (Google->email endsWith "@a.com") { name Google->email permit issue } }
+            quota::/ { { total.memory 2GB max.instances 3 } }
+            package::/ { if (LDAP->group contains "x") { package.allow "package::/x" docker.allow "nginx" } }
+        "#;
+        compile(text)
+    });
+    &SET
+}
+
+#[cfg(feature = "platform")]
+fn compile(text: &str) -> PolicySet {
+    let source = Source::new("sample.pol", text.into()).unwrap();
+    gatehouse::compile::compile(&[source], System::Included).unwrap()
+}
