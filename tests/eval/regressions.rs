@@ -6,8 +6,11 @@ use std::{fs, path::Path};
 #[expect(unreachable_pub, clippy::string_slice, reason = "it is the module of another crate too, and a test")]
 mod targets;
 
+/// What is asked of bytes; it panics where a promise is broken.
+type Target = fn(&[u8]);
+
 /// Every target by the name of its folder.
-const TARGETS: &[(&str, fn(&[u8]))] = &[
+const TARGETS: &[(&str, Target)] = &[
     ("decide", targets::decide),
     ("lex", targets::lex),
     ("lint", targets::lint),

@@ -205,7 +205,7 @@ fn item(choices: &mut Choices<'_>) -> Item {
         Item::Claim(claim_type, text) if choices.likely(&[(3, false), (5, true)]) => {
             Item::Rule(expr(choices, 2), vec![Item::Claim(claim_type, text)])
         }
-        other => other,
+        other @ (Item::Rule(..) | Item::Block(_) | Item::Claim(..)) => other,
     }
 }
 

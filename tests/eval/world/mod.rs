@@ -81,7 +81,9 @@ impl World {
         other.documents.reverse();
         for document in &mut other.documents {
             document.reverse();
-            document.iter_mut().for_each(|it| turn(&mut it.items));
+            for it in document.iter_mut() {
+                turn(&mut it.items);
+            }
         }
         other
     }
