@@ -44,9 +44,9 @@ fn nothing_runs_before_it_is_placed() {
     let child = agent.ssh(&identity).args(["127.0.0.1", &command]).spawn().unwrap();
     let (request, session, process) = entered(&agent);
     assert_eq!(session, identity.session);
-    // It is the helper, and waits.
-    let arguments = std::fs::read(format!("/proc/{process}/cmdline")).unwrap();
-    assert!(arguments.starts_with(b"apc-agent\0enter\0"), "{arguments:?}");
+    // It is the helper, and waits; while it begins, the kernel tells no arguments of it.
+    let arguments = || std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+    wait_until("the helper is there", || arguments().starts_with(b"apc-agent\0enter\0"));
     std::thread::sleep(Duration::from_millis(300));
     assert!(is_alive(process) && !marker.exists());
     agent.send(&ToAgent::Entered { request, error: None });
