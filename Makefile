@@ -52,7 +52,10 @@ bench:
 fuzz:
 	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
 	for target in lex parse render lint decide request; do \
-	    RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none $$target -- -max_total_time=60 -max_len=4096; \
+	    mkdir -p fuzz/corpus/$$target; \
+	    dictionary=fuzz/policy.dict; [ $$target != request ] || dictionary=fuzz/json.dict; \
+	    RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none $$target fuzz/corpus/$$target policies tests/lint -- \
+	        -max_total_time=60 -max_len=4096 -timeout=5 -rss_limit_mb=1024 -dict=$$dictionary; \
 	done
 
 lint:

@@ -194,6 +194,13 @@ codes! {
     /// A file of tests with more tests or facts than one may have.
     TooManyTests = "E0710" "too-many-tests" Error,
 
+    /// A file of settings, `.gatehouse.toml`, that is no TOML.
+    SettingsSyntax = "E0801" "settings-syntax" Error,
+    /// A key that a file of settings does not have.
+    UnknownSetting = "E0802" "unknown-setting" Error,
+    /// A setting whose value is not what it takes.
+    BadSetting = "E0803" "bad-setting" Error,
+
     /// A condition lets a longer name into a shorter name's realm.
     PrefixOnTemplate = "W0101" "prefix-on-template" Warning,
     /// A prefix test ends within a segment.

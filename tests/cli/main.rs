@@ -3,4 +3,7 @@
 
 mod contract;
 mod decisions;
+mod fixes;
+mod formats;
+mod settings;
 mod tool;

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::Write,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -11,6 +11,9 @@ use serde_json::Value;
 
 /// A folder that goes when the test ends.
 pub(crate) struct Folder(tempfile::TempDir);
+
+/// A folder within one.
+pub(crate) struct Below(PathBuf);
 
 /// What a run left behind.
 pub(crate) struct Outcome {
@@ -35,8 +38,16 @@ impl Folder {
         fs::write(path, bytes).unwrap();
     }
 
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.0.path().join(name)).unwrap()
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.0.path()
+    }
+
+    pub(crate) fn below(&self, name: &str) -> Below {
+        Below(self.path().join(name))
     }
 
     /// Runs `apc policy`, nothing on its standard input.
@@ -45,28 +56,39 @@ impl Folder {
     }
 
     pub(crate) fn policy_with_input(&self, arguments: &[&str], input: &str) -> Outcome {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_apc"))
-            .arg("policy")
-            .args(arguments)
-            .current_dir(self.path())
-            .env("APC_HOME", self.path())
-            .env("NO_COLOR", "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        let input = input.to_owned();
-        // A program that reads nothing closes the pipe, which is no failure of the test.
-        let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()).ok());
-        let output = child.wait_with_output().unwrap();
-        writer.join().unwrap();
-        Outcome {
-            code: output.status.code().unwrap(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
+        run(self.path(), arguments, input)
+    }
+}
+
+impl Below {
+    /// Runs `apc policy` in it.
+    pub(crate) fn policy(&self, arguments: &[&str]) -> Outcome {
+        run(&self.0, arguments, "")
+    }
+}
+
+fn run(folder: &Path, arguments: &[&str], input: &str) -> Outcome {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_apc"))
+        .arg("policy")
+        .args(arguments)
+        .current_dir(folder)
+        .env("APC_HOME", folder)
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_owned();
+    // A program that reads nothing closes the pipe, which is no failure of the test.
+    let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()).ok());
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    Outcome {
+        code: output.status.code().unwrap(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
     }
 }
 

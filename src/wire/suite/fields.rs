@@ -10,7 +10,7 @@ use crate::{
     source::Span,
     suite::{Expected, RuleName},
     syntax::vocabulary::is_context,
-    wire::suite::value::{Reader, span},
+    wire::table::{Reader, span},
 };
 
 /// The keys of a request and of what is expected of it.

@@ -2,18 +2,15 @@
 
 mod fields;
 mod request;
-mod value;
-
-use toml::de::DeTable;
 
 use crate::{
-    diagnostic::{Code, Diagnostic, printable::short},
+    diagnostic::{Code, Diagnostic},
     limits::{SUITE_FACTS_BYTES_MAX, SUITE_TESTS_MAX},
     source::{Source, Span},
     suite::{Suite, duplicates},
-    wire::suite::{
-        fields::Fields,
-        value::{Reader, Value, span},
+    wire::{
+        suite::fields::Fields,
+        table::{Codes, Reader, read, span},
     },
 };
 
@@ -35,11 +32,8 @@ use crate::{
 /// # Ok::<(), gatehouse::source::SourceError>(())
 /// ```
 pub fn parse(source: &Source) -> Result<Suite, Vec<Diagnostic>> {
-    let (document, errors) = DeTable::parse_recoverable(source.text());
-    if !errors.is_empty() {
-        return Err(errors.iter().map(|it| syntax(source, it)).collect());
-    }
-    let mut reader = Reader::default();
+    let codes = Codes { syntax: Code::TestSyntax, unknown_key: Code::TestUnknownKey, bad_value: Code::TestBadValue };
+    let (document, mut reader) = read(source, codes)?;
     let mut tests = Vec::new();
     let root = document.get_ref();
     reader.known_keys(root, &["defaults", "test"], "a file of tests");
@@ -121,23 +115,4 @@ fn finish(source: &Source, reader: Reader, tests: Vec<crate::suite::Test>) -> Re
     // What is shared is told once, however many cases it is wrong in.
     found.dedup();
     if found.is_empty() { Ok(suite) } else { Err(found) }
-}
-
-fn syntax(source: &Source, error: &toml::de::Error) -> Diagnostic {
-    let range = error.span().unwrap_or(0..0);
-    let end = range.end.min(source.text().len());
-    let message = format!("not TOML: {}", short(error.message()));
-    Diagnostic::new(Code::TestSyntax, Span::new(range.start.min(end), end), message, "here")
-}
-
-/// What a value is, for a message.
-fn kind(value: &Value<'_>) -> &'static str {
-    match value.get_ref().type_str() {
-        "array" => "a list",
-        "boolean" => "a truth value",
-        "datetime" => "a date",
-        "float" | "integer" => "a number",
-        "table" => "a table",
-        _ => "a text",
-    }
 }

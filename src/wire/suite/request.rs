@@ -5,10 +5,7 @@ use crate::{
     eval::{BadRequest, Request},
     source::Span,
     suite::Test,
-    wire::{
-        decide::parse_now,
-        suite::{fields::Fields, value::Reader},
-    },
+    wire::{decide::parse_now, suite::fields::Fields, table::Reader},
 };
 
 /// The test, unless something is wrong with it; then that is told.

@@ -1,4 +1,4 @@
-//! Values of a file of tests as what they must be, and the mistakes found on the way.
+//! Values of a TOML file that people write as what they must be, each mistake told on the text that it is in.
 
 use toml::{
     Spanned,
@@ -7,18 +7,42 @@ use toml::{
 
 use crate::{
     diagnostic::{Code, Diagnostic, printable::short},
-    source::Span,
+    source::{Source, Span},
     syntax::suggest::closest,
-    wire::suite::kind,
 };
 
 /// A value with its place.
 pub(super) type Value<'i> = Spanned<DeValue<'i>>;
 
+/// What mistakes of a kind of file are called.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Codes {
+    pub(super) syntax: Code,
+    pub(super) unknown_key: Code,
+    pub(super) bad_value: Code,
+}
+
 /// What was found wrong so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Reader {
+    codes: Codes,
     pub(super) found: Vec<Diagnostic>,
+}
+
+/// Reads a file as a table, or tells what of it is no TOML.
+pub(super) fn read(source: &Source, codes: Codes) -> Result<(Spanned<DeTable<'_>>, Reader), Vec<Diagnostic>> {
+    let (document, errors) = DeTable::parse_recoverable(source.text());
+    if !errors.is_empty() {
+        return Err(errors.iter().map(|it| syntax(source, it, codes)).collect());
+    }
+    Ok((document, Reader { codes, found: Vec::new() }))
+}
+
+fn syntax(source: &Source, error: &toml::de::Error, codes: Codes) -> Diagnostic {
+    let range = error.span().unwrap_or(0..0);
+    let end = range.end.min(source.text().len());
+    let message = format!("not TOML: {}", short(error.message()));
+    Diagnostic::new(codes.syntax, Span::new(range.start.min(end), end), message, "here")
 }
 
 /// Where a value stands.
@@ -56,13 +80,13 @@ impl Reader {
                 None => format!("the keys are {}", list(known)),
             };
             let message = format!("{what} has no `{}`", short(name));
-            self.push(Code::TestUnknownKey, Span::new(range.start, range.end), message, "unknown key", Some(help));
+            self.push(self.codes.unknown_key, Span::new(range.start, range.end), message, "unknown key", Some(help));
         }
     }
 
     pub(super) fn bad(&mut self, value: &Value<'_>, key: &str, wanted: &str) {
         let message = format!("`{}` takes {wanted}, found {}", short(key), kind(value));
-        self.push(Code::TestBadValue, span(value), message, format!("not {wanted}"), None);
+        self.push(self.codes.bad_value, span(value), message, format!("not {wanted}"), None);
     }
 
     pub(super) fn text(&mut self, value: &Value<'_>, key: &str) -> Option<String> {
@@ -139,6 +163,18 @@ impl Reader {
                 }
             }
         }
+    }
+}
+
+/// What a value is, for a message.
+fn kind(value: &Value<'_>) -> &'static str {
+    match value.get_ref().type_str() {
+        "array" => "a list",
+        "boolean" => "a truth value",
+        "datetime" => "a date",
+        "float" | "integer" => "a number",
+        "table" => "a table",
+        _ => "a text",
     }
 }
 
