@@ -50,3 +50,6 @@ pub const SUITE_TESTS_MAX: usize = 10_000;
 
 /// Bytes of the requests of all tests in one file: shared facts are multiplied by the cases that inherit them.
 pub const SUITE_FACTS_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Changed documents that tests are held against in one run; each is compiled with its whole set.
+pub const MUTANTS_MAX: usize = 10_000;

@@ -7,11 +7,13 @@ mod check;
 mod duplicates;
 mod expected;
 mod failure;
+mod mutant;
 
 pub use check::check;
 pub use duplicates::duplicates;
 pub use expected::{Contradiction, Expected, RuleName};
 pub use failure::Failure;
+pub use mutant::{Mutant, mutants};
 
 use crate::{
     compile::PolicySet,

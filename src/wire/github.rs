@@ -1,5 +1,7 @@
 //! Findings as annotations of a GitHub workflow (GitHub, "Workflow commands": `::error file=…::message`).
 
+use std::fmt::Write as _;
+
 use crate::{
     diagnostic::{Diagnostic, Severity, printable::Printable},
     source::Source,
@@ -26,7 +28,8 @@ pub fn annotation(source: &Source, diagnostic: &Diagnostic) -> String {
     // GitHub shows columns within one line only, and counts the last one in.
     if end.line == start.line {
         let last = end.column.saturating_sub(1).max(start.column);
-        place.push_str(&format!(",endLine={},endColumn={last}", end.line));
+        // Writing to a string does not fail.
+        let _written = write!(place, ",endLine={},endColumn={last}", end.line);
     }
     let title = property(&format!("{} {}", diagnostic.code.code(), diagnostic.code.name()));
     let mut message = diagnostic.message.clone();

@@ -6,4 +6,5 @@ mod decisions;
 mod fixes;
 mod formats;
 mod settings;
+mod suites;
 mod tool;

@@ -67,18 +67,16 @@ impl Below {
     }
 }
 
+/// `apc policy` in a folder, not yet started.
+pub(crate) fn program(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_apc"));
+    command.arg("policy").args(arguments).current_dir(folder).env("APC_HOME", folder).env("NO_COLOR", "1");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
 fn run(folder: &Path, arguments: &[&str], input: &str) -> Outcome {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_apc"))
-        .arg("policy")
-        .args(arguments)
-        .current_dir(folder)
-        .env("APC_HOME", folder)
-        .env("NO_COLOR", "1")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = program(folder, arguments).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_owned();
     // A program that reads nothing closes the pipe, which is no failure of the test.

@@ -4,30 +4,51 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use gatehouse::{
     compile::{PolicySet, System, compile, compile_parsed},
-    diagnostic::{Code, Diagnostic},
+    diagnostic::{Code, Diagnostic, Severity},
     eval::Coverage,
-    lint::lint,
+    lint::{Level, lint},
     source::Source,
-    suite::{self, Suite},
+    suite::{self, Suite, mutants},
     syntax::{Parse, parse},
     wire,
 };
 
 use crate::cases::source;
 
-/// The folders of documents that one would deploy.
-const LIBRARY: &[&str] = &["auditor", "break-glass", "ci-robot", "delegation", "production", "sandbox", "tenants"];
+/// The folders of documents that one would deploy, that a cluster begins with, and of the demo.
+const LIBRARY: &[&str] =
+    &["auditor", "break-glass", "ci-robot", "default", "delegation", "demo", "production", "sandbox", "tenants"];
+
+/// A folder of the library, read.
+struct Folder {
+    name: &'static str,
+    sources: Vec<Source>,
+    parsed: Vec<Parse>,
+    suite: Suite,
+}
+
+fn library() -> Vec<Folder> {
+    let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    let read = |path: &Path| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        Source::new(name, fs::read(path).unwrap()).unwrap()
+    };
+    let folder = |name: &&'static str| {
+        let folder = policies.join(name);
+        let paths = fs::read_dir(&folder).unwrap().map(|it| it.unwrap().path());
+        let sources: Vec<Source> = paths.filter(|it| it.extension().unwrap() == "pol").map(|it| read(&it)).collect();
+        let parsed = sources.iter().map(parse).collect();
+        let suite = wire::suite::parse(&read(&folder.join("decisions.toml"))).unwrap();
+        Folder { name, sources, parsed, suite }
+    };
+    LIBRARY.iter().map(folder).collect()
+}
 
 #[test]
 fn documents_to_deploy_pass_their_tests_are_touched_as_a_whole_and_have_no_lint() {
-    for name in LIBRARY {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies").join(name);
-        let file = |name: String| Source::new(&name, fs::read(folder.join(&name)).unwrap()).unwrap();
-        let sources = [file(format!("{name}.pol"))];
-        let parsed: Vec<Parse> = sources.iter().map(parse).collect();
+    for Folder { name, sources, parsed, suite } in library() {
         assert_eq!(lint(&sources, &parsed, System::Included), [], "{name}");
         let set = compile_parsed(&sources, &parsed, System::Included).unwrap();
-        let suite = wire::suite::parse(&file("decisions.toml".to_owned())).unwrap();
         assert_eq!(suite::check(&suite, &set), [], "{name}");
         let mut coverage = Coverage::new(&set);
         for test in &suite.tests {
@@ -42,6 +63,24 @@ fn documents_to_deploy_pass_their_tests_are_touched_as_a_whole_and_have_no_lint(
             .collect();
         assert_eq!(one_way, Vec::<&str>::new(), "{name}");
     }
+}
+
+/// What the tests do not say, a document does not promise: each change of a document fails one of its tests.
+#[test]
+fn tests_of_documents_to_deploy_notice_each_change_of_them() {
+    let mut changes = 0;
+    for Folder { name, sources, parsed, suite } in library() {
+        for (at, source) in sources.iter().enumerate() {
+            for mutant in mutants(source, &parsed[at].document) {
+                let mut with_change = parsed.clone();
+                with_change[at].document = mutant.document;
+                let Ok(set) = compile_parsed(&sources, &with_change, System::Included) else { continue };
+                assert!(!suite.passes(&set), "{name}: {}: {}", source.slice(mutant.span), mutant.change);
+                changes += 1;
+            }
+        }
+    }
+    assert!(changes > 100, "{changes}");
 }
 
 /// A good test, into which mistakes are written.
@@ -117,9 +156,12 @@ fn a_case_has_what_its_test_shares_and_replaces_it() {
 }
 
 #[test]
-fn the_example_of_the_reference_holds() {
+fn the_examples_of_the_reference_hold() {
     let page = include_str!("../../grammar/README.md");
-    let example = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let mut examples = page.split("```toml\n").skip(1).map(|it| it.split("```").next().unwrap());
+    let settings = wire::settings::parse(&source(".gatehouse.toml", examples.next().unwrap())).unwrap();
+    assert_eq!(settings.level(Code::UnconditionalGrant), Level::Told(Severity::Error));
+    let example = examples.next().unwrap();
     let text = "job::/sandbox/[name] {\n  if (auth_server@apcera.me->name == \"[name]\") { role admin }\n}\n";
     let set = compile(&[source("sandbox.pol", text)], System::Included).unwrap();
     let suite = read(example);

@@ -54,7 +54,10 @@ impl SettingsArgs {
             Ok(source) => parse(&source).map_err(|found| report(&source, &found)),
             Err(error) => {
                 let (source, found) = of_source_error(&name, error);
-                Err(source.map_or_else(|| format!("error: {}", found.message), |it| report(&it, &[found.clone()])))
+                Err(source.map_or_else(
+                    || format!("error: {}", found.message),
+                    |it| report(&it, std::slice::from_ref(&found)),
+                ))
             }
         }
     }

@@ -24,6 +24,11 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Folder {
     pub(super) path: PathBuf,
+    pub(super) sources: Vec<Source>,
+    /// One for each source.
+    pub(super) parsed: Vec<Parse>,
+    pub(super) system: System,
+    /// What they compile to.
     pub(super) set: PolicySet,
     /// In order of their names.
     pub(super) suites: Vec<Suite>,
@@ -92,7 +97,9 @@ impl Folder {
             report.add(&suite.source, &found);
         }
         match set {
-            Some(set) if report.text.is_empty() => Ok(Self { path: path.to_owned(), set, suites }),
+            Some(set) if report.text.is_empty() => {
+                Ok(Self { path: path.to_owned(), sources, parsed, system, set, suites })
+            }
             Some(_) | None => Err(Problem::Mistakes(report.text)),
         }
     }

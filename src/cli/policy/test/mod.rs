@@ -2,7 +2,9 @@
 
 mod coverage;
 mod folder;
+mod mutate;
 mod report;
+mod watch;
 
 use std::{
     io::{self, Write},
@@ -17,7 +19,7 @@ use crate::{
         client::output::Output,
         policy::{
             requests::write_json,
-            test::{folder::Folder, report::Ran},
+            test::{folder::Folder, mutate::Mutated, report::Ran},
         },
     },
     compile::System,
@@ -26,6 +28,7 @@ use crate::{
 
 /// What `test` takes.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line are what they are")]
 pub(in crate::cli) struct TestArgs {
     /// Leave out the system documents
     #[arg(long)]
@@ -39,6 +42,12 @@ pub(in crate::cli) struct TestArgs {
     /// Fail where less of the documents is touched
     #[arg(long, value_name = "PERCENT", requires = "coverage", value_parser = clap::value_parser!(u8).range(0..=100))]
     threshold: Option<u8>,
+    /// Change the documents in one place at a time, and fail where no test notices
+    #[arg(long, conflicts_with = "filter")]
+    mutate: bool,
+    /// Run again whenever a document or a test changes, until interrupted
+    #[arg(long)]
+    watch: bool,
     /// Answer for people, for programs, or with the coverage as a trace file
     #[arg(long, value_enum)]
     format: Option<TestFormat>,
@@ -64,12 +73,27 @@ pub(super) fn run(args: &TestArgs, output: Output) -> ExitCode {
     if format == TestFormat::Lcov && !args.coverage {
         return fail("`--format lcov` is the coverage: ask for it by `--coverage`");
     }
+    if !args.watch {
+        return once(args, format);
+    }
+    match watch::each_change(&args.folders, || _ = once(args, format)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => fail(&format!("cannot watch: {err}")),
+    }
+}
+
+fn once(args: &TestArgs, format: TestFormat) -> ExitCode {
     let system = if args.no_system { System::LeftOut } else { System::Included };
     let mut worst = 0;
     let mut ran = Vec::new();
     for path in &args.folders {
         match Folder::read(path, system) {
-            Ok(folder) => ran.push(report::run(&folder, args.filter.as_deref())),
+            Ok(folder) => {
+                let mut one = report::run(&folder, args.filter.as_deref());
+                // Tests that fail as it is notice nothing.
+                one.mutated = (args.mutate && !one.failed()).then(|| Mutated::new(&folder));
+                ran.push(one);
+            }
             Err(problem) => {
                 worst = worst.max(problem.exit());
                 ran.push(Ran::broken(path, &problem));
@@ -80,6 +104,7 @@ pub(super) fn run(args: &TestArgs, output: Output) -> ExitCode {
     if worst == 0 && ran.iter().all(|it| it.tests == 0) {
         return fail("no test has this text in its name");
     }
+    worst = worst.max(u8::from(ran.iter().filter_map(|it| it.mutated.as_ref()).any(Mutated::survives)));
     if let Some(threshold) = args.threshold {
         let short = ran.iter().filter_map(|it| it.coverage.as_ref()).any(|it| it.is_below(threshold));
         worst = worst.max(u8::from(short));
@@ -104,6 +129,9 @@ fn tell(ran: &[Ran], format: TestFormat, args: &TestArgs) -> io::Result<()> {
                 out.write_all(it.text.as_bytes())?;
                 if let Some(coverage) = it.coverage.as_ref().filter(|_| args.coverage) {
                     out.write_all(coverage.text(args.threshold).as_bytes())?;
+                }
+                if let Some(mutated) = &it.mutated {
+                    out.write_all(mutated.text().as_bytes())?;
                 }
             }
         }

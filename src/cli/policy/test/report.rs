@@ -9,6 +9,7 @@ use crate::{
         test::{
             coverage::{CoverageJson, Covered},
             folder::{Folder, Problem},
+            mutate::{Mutated, MutatedJson},
         },
         why::explain,
     },
@@ -27,6 +28,7 @@ pub(super) struct Ran {
     /// Why nothing was run.
     pub(super) broken: Option<String>,
     pub(super) coverage: Option<Covered>,
+    pub(super) mutated: Option<Mutated>,
 }
 
 /// A test that failed.
@@ -58,6 +60,8 @@ pub(super) struct FolderJson<'a> {
     failed: &'a [FailedJson],
     #[serde(skip_serializing_if = "Option::is_none")]
     coverage: Option<CoverageJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mutants: Option<MutatedJson<'a>>,
 }
 
 /// Runs the tests whose names have the text, in the order of files and of the tests in them.
@@ -70,6 +74,7 @@ pub(super) fn run(folder: &Folder, filter: Option<&str>) -> Ran {
         text: String::new(),
         broken: None,
         coverage: None,
+        mutated: None,
     };
     for suite in &folder.suites {
         for test in suite.tests.iter().filter(|it| filter.is_none_or(|text| it.name.contains(text))) {
@@ -100,6 +105,7 @@ impl Ran {
             broken: Some(text.trim_end().to_owned()),
             text,
             coverage: None,
+            mutated: None,
         }
     }
 
@@ -111,6 +117,7 @@ impl Ran {
             error: self.broken.as_deref(),
             failed: &self.failed,
             coverage: self.coverage.as_ref().filter(|_| coverage).map(Covered::json),
+            mutants: self.mutated.as_ref().map(Mutated::json),
         }
     }
 
