@@ -29,6 +29,9 @@ pub enum AuthError {
     /// The policy text does not compile.
     #[error("the policy documents do not compile")]
     PolicyInvalid(Vec<DiagnosticJson>),
+    /// Tests that the cluster keeps would fail.
+    #[error("the change would break tests of the policy")]
+    TestsFailed(Vec<DiagnosticJson>),
     /// The job's port 222 is closed.
     #[error("SSH is not enabled on \"{0}\"")]
     SshNotEnabled(String),
@@ -55,10 +58,12 @@ impl AuthError {
             Self::NotFound(_) => "not_found",
             Self::Conflict(_) => "conflict",
             Self::PolicyInvalid(_) => "policy_invalid",
+            Self::TestsFailed(_) => "policy_tests_failed",
             Self::SshNotEnabled(_) => "ssh_not_enabled",
             Self::Store(_) | Self::Key(_) => "unavailable",
         };
-        let diagnostics = if let Self::PolicyInvalid(found) = self { found.clone() } else { Vec::new() };
+        let diagnostics =
+            if let Self::PolicyInvalid(found) | Self::TestsFailed(found) = self { found.clone() } else { Vec::new() };
         ApiError {
             code: code.to_owned(),
             message: self.public_message(),
@@ -88,6 +93,7 @@ impl AuthError {
             | Self::NotFound(_)
             | Self::Conflict(_)
             | Self::PolicyInvalid(_)
+            | Self::TestsFailed(_)
             | Self::SshNotEnabled(_)
             | Self::Peer(_) => self.to_string(),
         }

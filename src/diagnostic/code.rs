@@ -193,6 +193,8 @@ codes! {
     NoTests = "E0709" "no-tests" Error,
     /// A file of tests with more tests or facts than one may have.
     TooManyTests = "E0710" "too-many-tests" Error,
+    /// A test kept in the cluster that a change of policy would break.
+    TestFailed = "E0711" "test-failed" Error,
 
     /// A file of settings, `.gatehouse.toml`, that is no TOML.
     SettingsSyntax = "E0801" "settings-syntax" Error,

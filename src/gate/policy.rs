@@ -90,7 +90,9 @@ pub struct Snapshot {
     pub set: PolicySet,
     /// The editable documents, ascending by name, as the head lists them.
     pub entries: Vec<PolicyEntry>,
-    /// Their texts in the same order.
+    /// Tests kept beside them, ascending by name; their texts stay in the store.
+    pub tests: Vec<PolicyEntry>,
+    /// The documents' texts in their order.
     pub sources: Vec<Source>,
     /// Whether a rule may speak of the age of a login, which changes by itself.
     pub tests_login_age: bool,
@@ -296,10 +298,19 @@ impl PolicyView {
 
 /// Reads a document's text, never more than a document may have.
 pub(crate) async fn read_document(store: &dyn Store, entry: &PolicyEntry) -> Result<Source, PolicyError> {
+    read_text(store, entry, "pol").await
+}
+
+/// Reads a file of tests in the same way.
+pub(crate) async fn read_tests(store: &dyn Store, entry: &PolicyEntry) -> Result<Source, PolicyError> {
+    read_text(store, entry, "decisions.toml").await
+}
+
+async fn read_text(store: &dyn Store, entry: &PolicyEntry, suffix: &str) -> Result<Source, PolicyError> {
     let problem = |reason: String| PolicyError::Document { document: entry.name.clone(), reason };
     let blob = store.open_blob(&entry.digest).await.map_err(|it| problem(it.to_string()))?;
     let bytes = read_bounded(blob).await.map_err(|it| problem(it.to_string()))?;
-    Source::new(format!("{}.pol", entry.name), bytes).map_err(|it| problem(it.to_string()))
+    Source::new(format!("{}.{suffix}", entry.name), bytes).map_err(|it| problem(it.to_string()))
 }
 
 async fn read_bounded(blob: Pin<Box<dyn AsyncRead + Send>>) -> std::io::Result<Vec<u8>> {
@@ -316,7 +327,14 @@ async fn compile_off_the_runtime(head: PolicyHead, sources: Vec<Source>) -> Resu
             PolicyError::Uncompilable(first)
         })?;
         let tests_login_age = sources.iter().any(|it| it.text().contains("auth.age"));
-        Ok(Snapshot { revision: head.revision, set, entries: head.documents, sources, tests_login_age })
+        Ok(Snapshot {
+            revision: head.revision,
+            set,
+            entries: head.documents,
+            tests: head.tests,
+            sources,
+            tests_login_age,
+        })
     });
     compiled.await.map_err(|it| PolicyError::Uncompilable(it.to_string()))?
 }

@@ -26,7 +26,7 @@ pub fn status(error: &ApiError) -> StatusCode {
         "unavailable" => StatusCode::SERVICE_UNAVAILABLE,
         "invalid" => StatusCode::BAD_REQUEST,
         "too_large" => StatusCode::PAYLOAD_TOO_LARGE,
-        "policy_invalid" => StatusCode::UNPROCESSABLE_ENTITY,
+        "policy_invalid" | "policy_tests_failed" => StatusCode::UNPROCESSABLE_ENTITY,
         "too_many_requests" => StatusCode::TOO_MANY_REQUESTS,
         "unsupported" => StatusCode::NOT_IMPLEMENTED,
         _ => StatusCode::INTERNAL_SERVER_ERROR,

@@ -10,7 +10,7 @@ use crate::wire::policy::DiagnosticJson;
 pub struct ApiError {
     /// Stable word for programs: `unauthorized`, `missing_claim`, `not_found`, `conflict`, `ssh_not_enabled`,
     /// `no_running_instance`, `flapping`, `host_unreachable`, `host_key_mismatch`, `no_shell`, `unenforceable`,
-    /// `unavailable`, `invalid`, `too_large`, `policy_invalid`, `too_many_requests`, `unsupported`.
+    /// `unavailable`, `invalid`, `too_large`, `policy_invalid`, `policy_tests_failed`, `too_many_requests`, `unsupported`.
     pub code: String,
     /// For people: lower case, no full stop, no secret.
     pub message: String,

@@ -11,6 +11,9 @@ pub struct PolicyHead {
     pub engine: String,
     /// Ascending by name; system documents are not among them.
     pub documents: Vec<PolicyEntry>,
+    /// Tests that every change has to leave whole, ascending by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<PolicyEntry>,
     /// Key id of the snapshot key.
     pub kid: String,
     /// Base64 Ed25519 signature over the JSON of this with an empty `signature`.
@@ -34,8 +37,11 @@ pub struct PolicyEntry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PutPolicy {
-    /// At least one.
+    /// At least one, or at least one of `tests`.
     pub docs: Vec<PutDocument>,
+    /// Tests that come, change or go with the documents.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<PutTests>,
     /// Accept that the caller could not make this change again afterwards.
     #[serde(default)]
     pub force: bool,
@@ -51,6 +57,18 @@ pub struct PutDocument {
     pub for_version: Option<u64>,
     /// New text.
     pub text: String,
+}
+
+/// One file of tests to be kept, or to be taken away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PutTests {
+    /// Name without `.decisions.toml`.
+    pub name: String,
+    /// Version that it replaces; 0 for a new one; absent: whatever is there.
+    pub for_version: Option<u64>,
+    /// New text; none takes the tests away.
+    pub text: Option<String>,
 }
 
 /// A document as `GET /v1/policy/{doc}` shows it.
@@ -76,6 +94,9 @@ pub struct PolicyList {
     pub revision: u64,
     /// Ascending by name.
     pub documents: Vec<PolicyDocument>,
+    /// Tests kept beside them, ascending by name without `.decisions.toml`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<PolicyDocument>,
 }
 
 /// A diagnostic as `cli-contract` fixes it, for `--format json` and for 422 answers.

@@ -16,15 +16,15 @@ fn schema() -> Value {
         .output()
         .unwrap();
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let packages = metadata["packages"].as_array().unwrap();
-    let package = packages.iter().find(|it| it["name"] == "serde-sarif").unwrap();
-    let manifest = PathBuf::from(package["manifest_path"].as_str().unwrap());
+    let packages = metadata.get("packages").unwrap().as_array().unwrap();
+    let package = packages.iter().find(|it| it.get("name").unwrap() == "serde-sarif").unwrap();
+    let manifest = PathBuf::from(package.get("manifest_path").unwrap().as_str().unwrap());
     let mut schema: Value =
         serde_json::from_slice(&fs::read(manifest.with_file_name("src/schema.json")).unwrap()).unwrap();
     // As published it is no regular expression (a `]` too many), and our logs have no language.
     for owner in ["run", "toolComponent"] {
-        let language = schema["definitions"][owner]["properties"]["language"].as_object_mut().unwrap();
-        language.remove("pattern").unwrap();
+        let language = schema.pointer_mut(&format!("/definitions/{owner}/properties/language")).unwrap();
+        language.as_object_mut().unwrap().remove("pattern").unwrap();
     }
     schema
 }

@@ -13,4 +13,5 @@ mod cluster;
 mod connect;
 mod console;
 mod demo;
+mod policy;
 mod store;

@@ -70,6 +70,7 @@ fn client_routes() -> Router<Arc<Api>> {
         .route("/policy", get(policy::list).put(policy::put))
         .route("/policy/decide", post(policy::decide))
         .route("/policy/explain", post(policy::explain))
+        .route("/policy/tests/{name}", get(policy::tests))
         .route("/policy/{document}", get(policy::show).delete(policy::remove))
         .layer(middleware::from_fn(routers_only))
 }

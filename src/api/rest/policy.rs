@@ -18,13 +18,12 @@ use crate::{
     },
     compile::system::system_sources,
     eval,
-    gate::{Operation, PolicyPermit, Snapshot},
+    gate::{GateError, Operation, PolicyPermit, Snapshot, read_tests},
     link::{self, CallError},
-    source::Source,
     wire::{
         decide::{DecideAnswer, DecideRequest, WhyAnswer},
         error::ApiError,
-        policy::{PolicyDocument, PolicyList, PutPolicy},
+        policy::{PolicyDocument, PolicyEntry, PolicyList, PutPolicy},
     },
 };
 
@@ -41,7 +40,20 @@ const ALL: &str = "policy::/";
 pub(crate) async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<PolicyList>, Failure> {
     let snapshot = readable(&api, &caller).await?;
     let documents = documents(&snapshot).map(|it| PolicyDocument { text: None, ..it }).collect();
-    Ok(Json(PolicyList { revision: snapshot.revision, documents }))
+    let tests = snapshot.tests.iter().map(|it| of_entry(it, None)).collect();
+    Ok(Json(PolicyList { revision: snapshot.revision, documents, tests }))
+}
+
+/// `GET /v1/policy/tests/{name}`: tests kept beside the documents.
+pub(crate) async fn tests(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Result<Json<PolicyDocument>, Failure> {
+    let snapshot = readable(&api, &caller).await?;
+    let entry = snapshot.tests.iter().find(|it| it.name == name).ok_or_else(|| not_found(&name))?;
+    let source = read_tests(api.store.as_ref(), entry).await.map_err(GateError::from)?;
+    Ok(Json(of_entry(entry, Some(source.text().to_owned()))))
 }
 
 /// Which version.
@@ -146,7 +158,7 @@ fn request_of(body: &JsonText) -> Result<eval::Request, Failure> {
 async fn readable(api: &Api, caller: &Caller) -> Result<Arc<Snapshot>, Failure> {
     let wanted = Operation::policy(PolicyPermit::Read, ALL, None, caller.client);
     api.require(&caller.principal, wanted).await?;
-    Ok(api.gate.policy().current().map_err(crate::gate::GateError::from)?)
+    Ok(api.gate.policy().current().map_err(GateError::from)?)
 }
 
 /// System documents first, then the editable ones.
@@ -158,15 +170,13 @@ fn documents(snapshot: &Snapshot) -> impl Iterator<Item = PolicyDocument> {
         author: String::new(),
         text: Some(source.text().to_owned()),
     });
-    let text = |source: &Source| Some(source.text().to_owned());
-    let editable = snapshot.entries.iter().zip(&snapshot.sources).map(move |(entry, source)| PolicyDocument {
-        name: entry.name.clone(),
-        version: entry.version,
-        system: false,
-        author: entry.author.clone(),
-        text: text(source),
-    });
-    system.chain(editable)
+    let editable = snapshot.entries.iter().zip(&snapshot.sources);
+    system.chain(editable.map(|(entry, source)| of_entry(entry, Some(source.text().to_owned()))))
+}
+
+fn of_entry(entry: &PolicyEntry, text: Option<String>) -> PolicyDocument {
+    let PolicyEntry { name, version, author, .. } = entry.clone();
+    PolicyDocument { name, version, system: false, author, text }
 }
 
 /// Keeps a document's name in its place in a path, whatever is in it.

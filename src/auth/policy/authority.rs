@@ -45,14 +45,14 @@ pub(in crate::auth) struct Requirement {
 pub(in crate::auth) struct Change<'a> {
     pub(in crate::auth) old: &'a [Source],
     pub(in crate::auth) new: &'a [Source],
-    /// A document is, or was, without any policy.
-    pub(in crate::auth) empty: bool,
+    /// It concerns all of policy: a document is, or was, without any, or tests change.
+    pub(in crate::auth) whole: bool,
 }
 
 /// What a change needs. The new texts must parse.
 pub(in crate::auth) fn requirements(change: &Change<'_>) -> Vec<Requirement> {
     let mut needed = Needed::default();
-    if change.empty {
+    if change.whole {
         needed.add(root(), None);
     }
     let (old, new) = (read(change.old), read(change.new));
@@ -156,7 +156,14 @@ impl<'a> Judge<'a> {
         }
         let set = compile::compile(&sources, System::Included)
             .map_err(|_| AuthError::Key("the documents compile, but not without some of their policies".to_owned()))?;
-        Ok(Snapshot { revision: self.revision, set, entries: Vec::new(), sources: Vec::new(), tests_login_age: false })
+        Ok(Snapshot {
+            revision: self.revision,
+            set,
+            entries: Vec::new(),
+            tests: Vec::new(),
+            sources: Vec::new(),
+            tests_login_age: false,
+        })
     }
 }
 

@@ -22,13 +22,13 @@ pub async fn ensure_defaults(store: &dyn Store, keyring: &Keyring, first_admin: 
         return Ok(());
     }
     let documents = default_documents(store, first_admin).await?;
-    match head::replace(store, keyring, None, 1, documents).await {
+    match head::replace(store, keyring, None, 1, documents, Vec::new()).await {
         Ok(_) | Err(AuthError::Store(crate::store::StoreError::Conflict(_))) => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// Break-glass: replaces all documents by the defaults, whatever is in force, with a new first admin. Only who may use
+/// Break-glass: replaces all documents by the defaults, whatever is in force, with a new first admin, and drops the tests. Only who may use
 /// the store and the keys can do so, and it is written down before it is done.
 pub async fn reset(
     store: &dyn Store,
@@ -50,7 +50,7 @@ pub async fn reset(
     item.payload.insert("reset".to_owned(), format!("first admin is `{first_admin}`"));
     item.payload.insert("revision".to_owned(), next.to_string());
     witness.record(item).await.map_err(|_| AuthError::Gate(crate::gate::GateError::Unrecorded))?;
-    head::replace(store, keyring, present.map(|it| it.revision), next, documents).await
+    head::replace(store, keyring, present.map(|it| it.revision), next, documents, Vec::new()).await
 }
 
 async fn default_documents(store: &dyn Store, first_admin: &str) -> Result<Vec<PolicyEntry>, AuthError> {
@@ -58,7 +58,7 @@ async fn default_documents(store: &dyn Store, first_admin: &str) -> Result<Vec<P
     sources.sort_by(|a, b| a.document().cmp(b.document()));
     let mut documents = Vec::new();
     for source in &sources {
-        documents.push(head::keep(store, source, 1, AUTHOR).await?);
+        documents.push(head::keep(store, source.document(), source, 1, AUTHOR).await?);
     }
     Ok(documents)
 }

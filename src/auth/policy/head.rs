@@ -35,22 +35,25 @@ pub(in crate::auth) async fn replace(
     expected: Option<Revision>,
     revision: u64,
     documents: Vec<PolicyEntry>,
+    tests: Vec<PolicyEntry>,
 ) -> Result<PolicyHead, AuthError> {
     let key = &keyring.snapshots.key;
     let engine = env!("CARGO_PKG_VERSION").to_owned();
-    let mut head = PolicyHead { revision, engine, documents, kid: key.id().to_owned(), signature: String::new() };
+    let mut head =
+        PolicyHead { revision, engine, documents, tests, kid: key.id().to_owned(), signature: String::new() };
     head.signature = key.sign(&head_bytes(&head))?;
     json::put(store, &head_key(), expected, &head).await?;
     Ok(head)
 }
 
-/// Keeps a document's text and answers its entry.
+/// Keeps a text and answers its entry.
 pub(in crate::auth) async fn keep(
     store: &dyn Store,
+    name: &str,
     source: &Source,
     version: u64,
     author: &str,
 ) -> Result<PolicyEntry, AuthError> {
     let digest = store.put_blob(Box::pin(Cursor::new(source.text().as_bytes().to_vec()))).await?;
-    Ok(PolicyEntry { name: source.document().to_owned(), version, digest, author: author.to_owned() })
+    Ok(PolicyEntry { name: name.to_owned(), version, digest, author: author.to_owned() })
 }

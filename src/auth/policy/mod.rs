@@ -4,6 +4,7 @@ mod authority;
 mod containment;
 mod defaults;
 mod diagnostics;
+mod guard;
 mod head;
 mod writer;
 

@@ -11,17 +11,19 @@ use crate::{
         keyring::Keyring,
         policy::{
             authority::{Change, Judge, Requirement, requirements},
-            diagnostics,
+            diagnostics, guard,
             head::{self, Head},
         },
     },
     compile::{self, System, system::system_sources},
-    gate::{Gate, GateError, Principal, Refusal, read_document, record},
+    gate::{Gate, GateError, PolicyError, Principal, Refusal, read_document, read_tests, record},
     limits::{DOCUMENT_BYTES_MAX, POLICY_DOCUMENTS_MAX},
     source::Source,
     store::{Store, StoreError},
     syntax::parse,
-    wire::policy::{DiagnosticJson, PolicyDocument, PolicyEntry, PolicyHead, PolicyList, PutDocument, PutPolicy},
+    wire::policy::{
+        DiagnosticJson, PolicyDocument, PolicyEntry, PolicyHead, PolicyList, PutDocument, PutPolicy, PutTests,
+    },
 };
 
 /// How long a change may take to come back through our own view before it is answered anyway.
@@ -49,6 +51,18 @@ enum Wish {
     Delete,
 }
 
+/// By name, the version that a wish is for and what it is.
+type Wishes = BTreeMap<String, (Option<u64>, Wish)>;
+
+/// What a change is to make of documents and tests.
+#[derive(Debug, Default)]
+struct Asked {
+    documents: Wishes,
+    tests: Wishes,
+    /// Accept that the caller could not make this change again.
+    force: bool,
+}
+
 /// A set as it would be: the sources of all its documents, ascending by name.
 #[derive(Debug, Clone)]
 struct Planned {
@@ -56,6 +70,8 @@ struct Planned {
     new: Vec<Source>,
     /// Names of the documents that change.
     own: Vec<String>,
+    /// Tests as they would be.
+    tests: Vec<Source>,
     needed: Vec<Requirement>,
     force: bool,
     revision: u64,
@@ -74,17 +90,23 @@ impl PolicyWriter {
         request: &PutPolicy,
         client: Option<IpAddr>,
     ) -> Result<PolicyList, AuthError> {
-        let mut wishes = BTreeMap::new();
-        if request.docs.is_empty() {
-            return Err(AuthError::Invalid("the request changes no document".to_owned()));
+        if request.docs.is_empty() && request.tests.is_empty() {
+            return Err(AuthError::Invalid("the request changes nothing".to_owned()));
         }
+        let mut asked = Asked { force: request.force, ..Asked::default() };
         for document in &request.docs {
-            let source = source_of(document)?;
-            if wishes.insert(document.name.clone(), (document.for_version, Wish::Put(source))).is_some() {
+            let wish = (document.for_version, Wish::Put(source_of(document)?));
+            if asked.documents.insert(document.name.clone(), wish).is_some() {
                 return Err(AuthError::Invalid(format!("the document `{}` is there twice", document.name)));
             }
         }
-        self.change(principal, wishes, request.force, client).await
+        for tests in &request.tests {
+            let wish = (tests.for_version, wish_of(tests)?);
+            if asked.tests.insert(tests.name.clone(), wish).is_some() {
+                return Err(AuthError::Invalid(format!("the tests `{}` are there twice", tests.name)));
+            }
+        }
+        self.change(principal, &asked, client).await
     }
 
     /// Deletes a document at a version.
@@ -96,27 +118,30 @@ impl PolicyWriter {
         client: Option<IpAddr>,
     ) -> Result<PolicyList, AuthError> {
         check_name(name)?;
-        let wishes = BTreeMap::from([(name.to_owned(), (for_version, Wish::Delete))]);
-        self.change(principal, wishes, false, client).await
+        let documents = BTreeMap::from([(name.to_owned(), (for_version, Wish::Delete))]);
+        self.change(principal, &Asked { documents, ..Asked::default() }, client).await
     }
 
     async fn change(
         &self,
         principal: &Principal,
-        wishes: BTreeMap<String, (Option<u64>, Wish)>,
-        force: bool,
+        asked: &Asked,
         client: Option<IpAddr>,
     ) -> Result<PolicyList, AuthError> {
         let _turn = self.turn.lock().await;
         let present = self.present().await?;
-        check_versions(&present.head, &wishes)?;
-        let planned = self.plan(&present.head, &wishes, force).await?;
+        check_versions(&present.head.documents, &asked.documents, "document")?;
+        check_versions(&present.head.tests, &asked.tests, "file of tests")?;
+        let planned = self.plan(&present.head, asked).await?;
         self.judge(principal, planned).await?;
-        let documents = self.entries(&present.head, &wishes, principal.name()).await?;
-        if POLICY_DOCUMENTS_MAX < documents.len() {
-            return Err(AuthError::TooLarge(format!("a policy set has at most {POLICY_DOCUMENTS_MAX} documents")));
+        let documents = self.entries(&present.head.documents, &asked.documents, principal.name()).await?;
+        let tests = self.entries(&present.head.tests, &asked.tests, principal.name()).await?;
+        if POLICY_DOCUMENTS_MAX < documents.len().saturating_add(tests.len()) {
+            return Err(AuthError::TooLarge(format!(
+                "a policy set has at most {POLICY_DOCUMENTS_MAX} documents and files of tests"
+            )));
         }
-        let head = self.commit(principal, &present, documents, wishes.keys(), client).await?;
+        let head = self.commit(principal, &present, (documents, tests), asked, client).await?;
         self.until_in_force(head.revision).await;
         Ok(listing(&head))
     }
@@ -133,16 +158,12 @@ impl PolicyWriter {
     }
 
     /// Reads what is there and lays what is next over it.
-    async fn plan(
-        &self,
-        head: &PolicyHead,
-        wishes: &BTreeMap<String, (Option<u64>, Wish)>,
-        force: bool,
-    ) -> Result<Planned, AuthError> {
+    async fn plan(&self, head: &PolicyHead, asked: &Asked) -> Result<Planned, AuthError> {
+        let wishes = &asked.documents;
+        let unreadable = |error: PolicyError| AuthError::Gate(GateError::Policy(error));
         let mut old = Vec::new();
         for entry in &head.documents {
-            let source = read_document(&*self.store, entry).await;
-            old.push(source.map_err(|error| AuthError::Gate(GateError::Policy(error)))?);
+            old.push(read_document(&*self.store, entry).await.map_err(unreadable)?);
         }
         let untouched = old.iter().filter(|it| !wishes.contains_key(it.document())).cloned();
         let next: Vec<Source> = wishes.values().filter_map(|(_, wish)| put(wish)).cloned().collect();
@@ -150,12 +171,16 @@ impl PolicyWriter {
         new.sort_by(|a, b| a.document().cmp(b.document()));
         let replaced: Vec<Source> = old.iter().filter(|it| wishes.contains_key(it.document())).cloned().collect();
         refuse_unreadable(&next)?;
+        let mut tests: Vec<Source> = asked.tests.values().filter_map(|(_, wish)| put(wish)).cloned().collect();
+        for entry in head.tests.iter().filter(|it| !asked.tests.contains_key(&it.name)) {
+            tests.push(read_tests(&*self.store, entry).await.map_err(unreadable)?);
+        }
         let empty = |it: &Source| parse(it).document.policies.is_empty();
         let deletes_empty = replaced.iter().any(|it| empty(it) && wishes.get(it.document()).is_some_and(is_delete));
-        let empty = deletes_empty || next.iter().any(empty);
-        let needed = requirements(&Change { old: &replaced, new: &next, empty });
-        let revision = head.revision;
-        Ok(Planned { old, new, own: wishes.keys().cloned().collect(), needed, force, revision })
+        let whole = deletes_empty || next.iter().any(empty) || !asked.tests.is_empty();
+        let needed = requirements(&Change { old: &replaced, new: &next, whole });
+        let (own, force, revision) = (wishes.keys().cloned().collect(), asked.force, head.revision);
+        Ok(Planned { old, new, own, tests, needed, force, revision })
     }
 
     /// Whether the principal may make the change, whether the result compiles, and whether it could be made again.
@@ -171,16 +196,16 @@ impl PolicyWriter {
 
     async fn entries(
         &self,
-        head: &PolicyHead,
-        wishes: &BTreeMap<String, (Option<u64>, Wish)>,
+        present: &[PolicyEntry],
+        wishes: &Wishes,
         author: &str,
     ) -> Result<Vec<PolicyEntry>, AuthError> {
         let mut entries: BTreeMap<String, PolicyEntry> =
-            head.documents.iter().map(|it| (it.name.clone(), it.clone())).collect();
+            present.iter().map(|it| (it.name.clone(), it.clone())).collect();
         for (name, (_, wish)) in wishes {
             let version = entries.remove(name).map_or(0, |it| it.version).saturating_add(1);
             if let Some(source) = put(wish) {
-                entries.insert(name.clone(), head::keep(&*self.store, source, version, author).await?);
+                entries.insert(name.clone(), head::keep(&*self.store, name, source, version, author).await?);
             }
         }
         Ok(entries.into_values().collect())
@@ -191,19 +216,23 @@ impl PolicyWriter {
         &self,
         principal: &Principal,
         present: &Head,
-        documents: Vec<PolicyEntry>,
-        names: impl Iterator<Item = &String>,
+        (documents, tests): (Vec<PolicyEntry>, Vec<PolicyEntry>),
+        asked: &Asked,
         client: Option<IpAddr>,
     ) -> Result<PolicyHead, AuthError> {
         let revision = present.head.revision.saturating_add(1);
         let mut item =
             record::item(Event::PolicyChanged.as_str(), "policy::/", principal.name(), self.gate.clock().unix_ms());
         item.payload.insert("revision".to_owned(), revision.to_string());
-        item.payload.insert("documents".to_owned(), names.cloned().collect::<Vec<_>>().join(", "));
+        let names = |wishes: &Wishes| wishes.keys().cloned().collect::<Vec<_>>().join(", ");
+        item.payload.insert("documents".to_owned(), names(&asked.documents));
+        if !asked.tests.is_empty() {
+            item.payload.insert("tests".to_owned(), names(&asked.tests));
+        }
         item.payload.insert("sid".to_owned(), principal.sid().to_owned());
         item.payload.extend(client.map(|it| ("client.address".to_owned(), it.to_canonical().to_string())));
         self.gate.record(item.clone()).await?;
-        match head::replace(&*self.store, &self.keyring, Some(present.at), revision, documents).await {
+        match head::replace(&*self.store, &self.keyring, Some(present.at), revision, documents, tests).await {
             Ok(head) => Ok(head),
             Err(error) => {
                 item.uuid = uuid::Uuid::now_v7().to_string();
@@ -242,8 +271,12 @@ fn judge(gate: &Gate, principal: &Principal, planned: &Planned) -> Result<(), Au
     if let Some(refusal) = unmet {
         return Err(GateError::Refused(refusal).into());
     }
-    if let Err(findings) = compile::compile(&planned.new, System::Included) {
-        return Err(AuthError::PolicyInvalid(diagnostics::of_findings(&planned.new, &findings, &planned.own)));
+    let set = compile::compile(&planned.new, System::Included).map_err(|findings| {
+        AuthError::PolicyInvalid(diagnostics::of_findings(&planned.new, &findings, &planned.own))
+    })?;
+    let broken = guard::broken(&set, &planned.tests);
+    if !broken.is_empty() {
+        return Err(AuthError::TestsFailed(broken));
     }
     if planned.force {
         return Ok(());
@@ -266,6 +299,13 @@ fn source_of(document: &PutDocument) -> Result<Source, AuthError> {
     source.map_err(|error| AuthError::Invalid(error.to_string()))
 }
 
+fn wish_of(tests: &PutTests) -> Result<Wish, AuthError> {
+    check_name(&tests.name)?;
+    let Some(text) = &tests.text else { return Ok(Wish::Delete) };
+    let source = Source::new(format!("{}.decisions.toml", tests.name), text.clone().into_bytes());
+    source.map(Wish::Put).map_err(|error| AuthError::TooLarge(error.to_string()))
+}
+
 /// Text that does not parse has realms that cannot be seen, so nobody's authority can be judged.
 fn refuse_unreadable(next: &[Source]) -> Result<(), AuthError> {
     let mut told = Vec::new();
@@ -280,15 +320,15 @@ fn refuse_unreadable(next: &[Source]) -> Result<(), AuthError> {
     if told.is_empty() { Ok(()) } else { Err(AuthError::PolicyInvalid(told)) }
 }
 
-fn check_versions(head: &PolicyHead, wishes: &BTreeMap<String, (Option<u64>, Wish)>) -> Result<(), AuthError> {
+fn check_versions(entries: &[PolicyEntry], wishes: &Wishes, what: &str) -> Result<(), AuthError> {
     for (name, (for_version, wish)) in wishes {
-        let present = head.documents.iter().find(|it| it.name == *name).map(|it| it.version);
+        let present = entries.iter().find(|it| it.name == *name).map(|it| it.version);
         if present.is_none() && matches!(wish, Wish::Delete) {
             return Err(AuthError::NotFound(name.clone()));
         }
         let version = present.unwrap_or(0);
         if for_version.is_some_and(|it| it != version) {
-            return Err(AuthError::Conflict(format!("the document `{name}` is at version {version}: read it again")));
+            return Err(AuthError::Conflict(format!("the {what} `{name}` is at version {version}: read it again")));
         }
     }
     Ok(())
@@ -297,10 +337,11 @@ fn check_versions(head: &PolicyHead, wishes: &BTreeMap<String, (Option<u64>, Wis
 fn check_name(name: &str) -> Result<(), AuthError> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     let begins = name.bytes().next().is_some_and(|it| it.is_ascii_alphanumeric());
-    // `a.pol` as a name would be read as `a` where documents are files.
-    if !begins || NAME_BYTES_MAX < name.len() || !name.bytes().all(plain) || name.strip_suffix(".pol").is_some() {
+    // `a.pol` as a name would be read as `a` where documents are files, and `a.decisions.toml` as tests.
+    let is_file = [".pol", ".toml"].iter().any(|it| name.ends_with(it));
+    if !begins || NAME_BYTES_MAX < name.len() || !name.bytes().all(plain) || is_file {
         return Err(AuthError::Invalid(format!(
-            "a document's name has 1 to {NAME_BYTES_MAX} of letters, digits and `. _ -`, a letter or digit first, and no `.pol`"
+            "a document's name has 1 to {NAME_BYTES_MAX} of letters, digits and `. _ -`, a letter or digit first, and no `.pol` or `.toml` at the end"
         )));
     }
     if system_sources().iter().any(|it| it.document() == name) {
@@ -328,5 +369,9 @@ fn listing(head: &PolicyHead) -> PolicyList {
         author: it.author.clone(),
         text: None,
     };
-    PolicyList { revision: head.revision, documents: head.documents.iter().map(shown).collect() }
+    PolicyList {
+        revision: head.revision,
+        documents: head.documents.iter().map(shown).collect(),
+        tests: head.tests.iter().map(shown).collect(),
+    }
 }

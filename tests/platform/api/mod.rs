@@ -188,7 +188,7 @@ impl Scene {
             for_version: None,
             text: (*text).to_owned(),
         });
-        let put = PutPolicy { docs: docs.collect(), force: true };
+        let put = PutPolicy { docs: docs.collect(), tests: Vec::new(), force: true };
         let list = self.auth.policy().put(&root, &put, None).await.unwrap();
         let mut revision = self.api().gate.policy().subscribe();
         tokio::time::timeout(PATIENCE, revision.wait_for(|it| list.revision <= *it)).await.unwrap().unwrap();

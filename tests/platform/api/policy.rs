@@ -5,7 +5,7 @@ use std::time::Duration;
 use gatehouse::wire::{
     audit::{AuditPage, AuditReport},
     decide::{DecideAnswer, WhyAnswer},
-    policy::{PolicyDocument, PolicyList, PutDocument, PutPolicy},
+    policy::{PolicyDocument, PolicyList, PutDocument, PutPolicy, PutTests},
 };
 
 use serde_json::json;
@@ -14,7 +14,7 @@ use crate::api::{PATIENCE, Scene, User, grant};
 
 fn put(name: &str, for_version: Option<u64>, text: &str) -> PutPolicy {
     let document = PutDocument { name: name.to_owned(), for_version, text: text.to_owned() };
-    PutPolicy { docs: vec![document], force: false }
+    PutPolicy { docs: vec![document], tests: Vec::new(), force: false }
 }
 
 async fn list(user: &User) -> PolicyList {
@@ -51,6 +51,32 @@ async fn documents_are_listed_shown_changed_and_deleted() {
     }
     assert_eq!(root.delete("/v1/policy/prod?for_version=1").await.status, 200);
     assert!(scene.recorded("policy.changed").await.len() >= 2);
+}
+
+#[tokio::test]
+async fn tests_are_kept_listed_shown_and_hold() {
+    let scene = Scene::start().await;
+    let root = scene.user("root").await;
+    let text = "[[test]]\nname = \"mary reads\"\ntarget = \"job::/prod::web\"\nuser = \"mary\"\nwant = \"permit read\"\nallow = true\n";
+    let tests = PutTests { name: "prod".to_owned(), for_version: Some(0), text: Some(text.to_owned()) };
+    let both = PutPolicy { tests: vec![tests], ..put("prod", Some(0), &grant("job::/prod", "mary", "read")) };
+    let after: PolicyList = root.ask("PUT", "/v1/policy", Some(&both)).await.read();
+    let mut revision = scene.api().gate.policy().subscribe();
+    tokio::time::timeout(PATIENCE, revision.wait_for(|it| after.revision <= *it)).await.unwrap().unwrap();
+    let listed = list(&root).await.tests;
+    assert_eq!((listed.len(), listed[0].name.as_str(), listed[0].text.is_none()), (1, "prod", true));
+    let shown: PolicyDocument = root.get("/v1/policy/tests/prod").await.read();
+    assert_eq!((shown.text.as_deref(), shown.author.as_str()), (Some(text), "root"));
+    assert_eq!(root.get("/v1/policy/tests/none").await.status, 404);
+    assert_eq!(scene.user("tom").await.get("/v1/policy/tests/prod").await.status, 403);
+
+    let refused = root.ask("PUT", "/v1/policy", Some(&put("prod", None, &grant("job::/prod", "tom", "read")))).await;
+    let (status, error) = (refused.status, refused.error());
+    assert_eq!((status, error.code.as_str()), (422, "policy_tests_failed"));
+    let told = &error.diagnostics[0];
+    assert_eq!((told.file.as_str(), told.start.line, told.code.as_str()), ("prod.decisions.toml", 2, "E0711"));
+    assert!(told.message.contains("expected to be allowed, but it is not"), "{told:?}");
+    assert_eq!(root.delete("/v1/policy/prod").await.status, 422);
 }
 
 #[tokio::test]

@@ -177,7 +177,7 @@ fn put(docs: &[(&str, &str)]) -> PutPolicy {
         for_version: None,
         text: (*text).to_owned(),
     };
-    PutPolicy { docs: docs.iter().map(document).collect(), force: false }
+    PutPolicy { docs: docs.iter().map(document).collect(), tests: Vec::new(), force: false }
 }
 
 /// A started job with SSH on.

@@ -6,7 +6,7 @@ use gatehouse::{
     auth::{AuthError, reset},
     gate::{Clock, GateError},
     limits::DOCUMENT_BYTES_MAX,
-    wire::policy::{PutDocument, PutPolicy},
+    wire::policy::{PutDocument, PutPolicy, PutTests},
 };
 
 use crate::auth::{Scene, grant, put};
@@ -79,6 +79,7 @@ async fn a_version_that_is_not_the_present_one_is_a_conflict() {
     let scene = Scene::start().await;
     let put = |for_version| PutPolicy {
         docs: vec![PutDocument { name: "a".to_owned(), for_version, text: "job::/a { { permit read } }".to_owned() }],
+        tests: Vec::new(),
         force: false,
     };
     let writer = scene.auth.policy();
@@ -102,6 +103,7 @@ async fn of_two_changes_made_from_one_version_one_is_made() {
     let scene = Scene::start().await;
     let put = |text: &str| PutPolicy {
         docs: vec![PutDocument { name: "a".to_owned(), for_version: Some(0), text: text.to_owned() }],
+        tests: Vec::new(),
         force: false,
     };
     let (first, second) = (put("job::/a { { permit read } }"), put("job::/b { { permit read } }"));
@@ -320,4 +322,76 @@ async fn an_expired_login_changes_nothing() {
     scene.clock.advance(86_400);
     let refused = scene.put_policy(&scene.root, &[("a", "job::/a { { permit read } }")]).await;
     assert!(matches!(refused, Err(AuthError::Gate(GateError::Bearer(_)))), "{refused:?}");
+}
+
+const PROMISE: &str = "[[test]]\nname = \"mary reads\"\ntarget = \"job::/a::web\"\nuser = \"mary\"\nwant = \"permit read\"\nallow = true\n";
+const READS: &str = "job::/a { if (auth_server@apcera.me->name == \"mary\") { permit read } }";
+
+fn with_tests(docs: &[(&str, &str)], tests: &[(&str, Option<&str>)]) -> PutPolicy {
+    let tests = tests.iter().map(|(name, text)| PutTests {
+        name: (*name).to_owned(),
+        for_version: None,
+        text: text.map(str::to_owned),
+    });
+    PutPolicy { tests: tests.collect(), ..put(docs) }
+}
+
+fn broken<T: std::fmt::Debug>(result: Result<T, AuthError>) -> Vec<String> {
+    match result {
+        Err(AuthError::TestsFailed(found)) => found.iter().map(|it| format!("{} {}", it.file, it.code)).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_breaks_a_kept_test_is_not_made() {
+    let scene = Scene::start().await;
+    let writer = scene.auth.policy();
+    let list = writer.put(&scene.root, &with_tests(&[("a", READS)], &[("a", Some(PROMISE))]), None).await.unwrap();
+    assert_eq!((list.revision, list.tests[0].name.as_str(), list.tests[0].version), (2, "a", 1));
+    let silent = "job::/a { if (auth_server@apcera.me->name == \"mary\") { permit ssh } }";
+    for change in [with_tests(&[("a", silent)], &[]), PutPolicy { force: true, ..with_tests(&[("a", silent)], &[]) }] {
+        assert_eq!(broken(writer.put(&scene.root, &change, None).await), ["a.decisions.toml E0711"]);
+    }
+    assert_eq!(broken(writer.delete(&scene.root, "a", None, None).await), ["a.decisions.toml E0711"]);
+    assert_eq!(scene.auth.gate().policy().revision(), 2);
+    // Another document may change, and so may this one where the test still holds.
+    scene.put_policy(&scene.root, &[("b", "job::/b { { permit read } }")]).await.unwrap();
+    scene.put_policy(&scene.root, &[("a", &format!("{READS}\n{silent}"))]).await.unwrap();
+    // A promise goes with what kept it, in one change.
+    let list = writer.put(&scene.root, &with_tests(&[("a", silent)], &[("a", None)]), None).await.unwrap();
+    assert_eq!((list.revision, list.tests), (5, vec![]));
+}
+
+#[tokio::test]
+async fn tests_that_fail_or_are_none_are_not_kept() {
+    let scene = Scene::start().await;
+    let writer = scene.auth.policy();
+    let put = |name: &'static str, text: &'static str| with_tests(&[], &[(name, Some(text))]);
+    assert_eq!(broken(writer.put(&scene.root, &put("a", PROMISE), None).await), ["a.decisions.toml E0711"]);
+    let no_test = broken(writer.put(&scene.root, &put("a", "[[test]]\nname = 1\n"), None).await);
+    assert!(no_test.contains(&"a.decisions.toml E0703".to_owned()), "{no_test:?}");
+    for name in ["", "a/b", "..", "a.pol", "a.decisions.toml", "clusterPermissions"] {
+        let named = with_tests(&[], &[(name, Some(PROMISE))]);
+        assert!(matches!(writer.put(&scene.root, &named, None).await, Err(AuthError::Invalid(_))), "{name}");
+    }
+    let gone = with_tests(&[], &[("a", None)]);
+    assert!(matches!(writer.put(&scene.root, &gone, None).await, Err(AuthError::NotFound(_))));
+    assert_eq!(scene.auth.gate().policy().revision(), 1);
+}
+
+#[tokio::test]
+async fn tests_are_changed_by_who_may_change_all_of_policy() {
+    let scene = Scene::start().await;
+    scene.set_policy(&[("authors", &author("policy::/a", "mary", "")), ("a", READS)]).await;
+    let mary = scene.principal("mary").await;
+    scene.put_policy(&mary, &[("a", READS)]).await.unwrap();
+    let change = with_tests(&[("a", READS)], &[("a", Some(PROMISE))]);
+    assert!(refusal(scene.auth.policy().put(&mary, &change, None).await).contains("policy::/"));
+    scene.auth.policy().put(&scene.root, &change, None).await.unwrap();
+    let gone = with_tests(&[], &[("a", None)]);
+    assert!(refusal(scene.auth.policy().put(&mary, &gone, None).await).contains("policy::/"));
+    // Who may not change a document does not learn which test would fail.
+    let tom = scene.principal("tom").await;
+    refusal(scene.put_policy(&tom, &[("a", "job::/a { { permit ssh } }")]).await);
 }

@@ -44,7 +44,14 @@ impl Bench {
     async fn head(&self, revision: u64, text: &str) -> PolicyHead {
         let documents = vec![self.entry("a", text).await];
         let kid = self.key.id().to_owned();
-        self.signed(PolicyHead { revision, engine: "1".to_owned(), documents, kid, signature: String::new() })
+        self.signed(PolicyHead {
+            revision,
+            engine: "1".to_owned(),
+            documents,
+            tests: Vec::new(),
+            kid,
+            signature: String::new(),
+        })
     }
 
     fn signed(&self, head: PolicyHead) -> PolicyHead {

@@ -265,7 +265,7 @@ impl World {
 
     pub(crate) async fn set_policy(&self, text: &str) -> u64 {
         let document = PutDocument { name: "test".to_owned(), for_version: None, text: text.to_owned() };
-        let change = PutPolicy { docs: vec![document], force: true };
+        let change = PutPolicy { docs: vec![document], tests: Vec::new(), force: true };
         let revision = self.auth.policy().put(&self.root, &change, None).await.unwrap().revision;
         for gate in [&self.gate, self.auth.gate()] {
             let mut seen = gate.policy().subscribe();
