@@ -8,7 +8,7 @@ TRIPLE := $(shell rustc -vV | sed -n 's/^host: //p')
 AGENT := target/$(TRIPLE)/debug/apc-agent
 
 # command:package, as Debian calls them.
-NEEDS := cc:gcc runc:runc nft:nftables ip:iproute2 busybox:busybox-static ssh:openssh-client ssh-keyscan:openssh-client
+NEEDS := cc:gcc runc:runc nft:nftables ip:iproute2 busybox:busybox-static ssh:openssh-client ssh-keyscan:openssh-client nvim:neovim
 
 .PHONY: build agent deps demo test lint bench fuzz clean
 
@@ -47,13 +47,14 @@ test: deps build
 # Times say something only beside each other: the table at the end is of ratios.
 bench:
 	cargo bench --bench language
+	cargo bench --bench lsp
 
 # A minute for each target; see fuzz/README.md.
 fuzz:
 	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
-	for target in lex parse render lint decide request; do \
+	for target in lex parse format render lint editor decide request lsp; do \
 	    mkdir -p fuzz/corpus/$$target; \
-	    dictionary=fuzz/policy.dict; [ $$target != request ] || dictionary=fuzz/json.dict; \
+	    dictionary=fuzz/policy.dict; case $$target in request|lsp) dictionary=fuzz/json.dict;; esac; \
 	    RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none $$target fuzz/corpus/$$target policies tests/lint -- \
 	        -max_total_time=60 -max_len=4096 -timeout=5 -rss_limit_mb=1024 -dict=$$dictionary; \
 	done

@@ -12,6 +12,7 @@
 mod syntax {
     mod broken;
     mod codes;
+    mod editor;
     mod format;
     mod hostile;
     mod limits;

@@ -9,7 +9,7 @@ use std::{
 
 /// The pure half, lowest first: each may name itself and what stands before it, `session` aside.
 const PURE: &[&str] =
-    &["limits", "source", "diagnostic", "syntax", "format", "compile", "eval", "suite", "lint", "session"];
+    &["limits", "source", "diagnostic", "syntax", "format", "compile", "eval", "suite", "lint", "editor", "session"];
 
 /// The platform: each layer and the platform layers it may name beside the pure half.
 ///
@@ -17,6 +17,8 @@ const PURE: &[&str] =
 /// dials by it; no other role names another: they speak over `link`.
 const PLATFORM: &[(&str, &[&str])] = &[
     ("wire", &[]),
+    ("site", &["wire"]),
+    ("lsp", &["wire", "site"]),
     ("store", &["wire"]),
     ("config", &["wire"]),
     ("audit", &["wire", "store"]),
@@ -27,7 +29,7 @@ const PLATFORM: &[(&str, &[&str])] = &[
     ("api", &["wire", "store", "audit", "config", "link", "gate", "ssh"]),
     ("im", &["wire", "config", "link"]),
     ("router", &["wire", "config", "link"]),
-    ("cli", &["wire", "store", "audit", "config", "link", "gate", "ssh", "auth", "api", "im", "router"]),
+    ("cli", &["wire", "site", "lsp", "store", "audit", "config", "link", "gate", "ssh", "auth", "api", "im", "router"]),
 ];
 
 /// What a layer may name; nothing for files that are no layer (`lib.rs`, `bin`).

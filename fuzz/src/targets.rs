@@ -7,7 +7,9 @@ use gatehouse::{
         printable::is_hidden,
         render::{self, Color},
     },
+    editor,
     eval::{Decision, Request, could, decide as evaluate, denial},
+    format::{Refusal, format as in_canonical_form, print, without_layout, without_places},
     limits::DIAGNOSTICS_SHOWN_MAX,
     lint::lint as look_through,
     source::Source,
@@ -48,6 +50,48 @@ pub fn parse(data: &[u8]) {
     }
     for edited in parse.diagnostics.iter().take(20).flat_map(|it| fixed(source.text(), it)) {
         document("fixed.pol", edited.as_bytes());
+    }
+}
+
+/// The canonical form says the same and is its own canonical form; what is printed is read as what it was.
+pub fn format(data: &[u8]) {
+    let (source, parse) = document("fuzz.pol", data);
+    if !parse.is_usable() {
+        return;
+    }
+    match in_canonical_form(&source, &parse) {
+        Ok(text) => {
+            let (formatted, again) = document("formatted.pol", text.as_bytes());
+            assert_eq!(without_layout(&again.document), without_layout(&parse.document));
+            assert_eq!(in_canonical_form(&formatted, &again).as_deref(), Ok(text.as_str()), "formatted twice");
+        }
+        Err(refusal) => assert_eq!(refusal, Refusal::TooLarge),
+    }
+    let (_, again) = document("printed.pol", print(&parse.document).as_bytes());
+    assert_eq!(without_places(&again.document), without_places(&parse.document), "printed");
+}
+
+/// Whatever an editor asks at whatever place is answered by places of the document.
+pub fn editor(data: &[u8]) {
+    let (place, text) = data.split_at(data.len().min(2));
+    let (source, parse) = document("fuzz.pol", text);
+    let place = place.iter().fold(0, |sum, it| sum * 256 + usize::from(*it));
+    let offset = (0..=place % (source.text().len() + 1)).rev().find(|it| source.text().is_char_boundary(*it)).unwrap();
+    let documents = [(&source, &parse)];
+    let inside = |span: gatehouse::source::Span| {
+        assert!(source.text().get(span.range()).is_some(), "{span:?} is outside");
+    };
+    editor::complete(&documents, 0, offset).iter().for_each(|it| inside(it.replaces));
+    editor::hover(&documents, 0, offset).iter().for_each(|it| inside(it.span));
+    editor::definitions(&documents, 0, offset).iter().for_each(|it| inside(it.span));
+    editor::references(&documents, 0, offset, true).iter().for_each(|it| inside(it.span));
+    editor::folds(&source, &parse).into_iter().for_each(inside);
+    editor::outline(&source, &parse).iter().for_each(|it| inside(it.span));
+    let words = editor::highlights(&source, &parse);
+    assert!(words.is_sorted_by(|a, b| a.span.end <= b.span.start), "one word over another");
+    words.iter().for_each(|it| inside(it.span));
+    if let Ok(edits) = editor::rename(&documents, &[], (0, offset), "zz") {
+        edits.iter().for_each(|(_, it)| inside(it.span));
     }
 }
 
@@ -118,6 +162,30 @@ pub fn request(data: &[u8]) {
         let answer = serde_json::to_string(&DecideAnswer::from(&decision)).unwrap();
         let why = serde_json::to_string(&WhyAnswer::new(&decision, &denial(set, &request))).unwrap();
         assert!(!answer.contains('\n') && !why.contains('\n'), "more than a line");
+    }
+}
+
+/// Messages of an editor, a line each, behind a good beginning: the server answers until the end, and in JSON.
+#[cfg(feature = "platform")]
+pub fn lsp(data: &[u8]) {
+    const BEGINNING: [&str; 3] = [
+        r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"capabilities":{}}}"#,
+        r#"{"jsonrpc":"2.0","method":"initialized","params":{}}"#,
+        r#"{"jsonrpc":"2.0","method":"textDocument/didOpen","params":{"textDocument":{"uri":"untitled:a","languageId":"gatehouse","version":1,"text":"job::/a/[n] { if (role == \"x\") { permit ssh role x } }"}}}"#,
+    ];
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    // What is on disk is not asked for: a finding has to be one everywhere.
+    let lines = text.lines().take(32).filter(|it| !it.contains("file:"));
+    let input: String =
+        BEGINNING.into_iter().chain(lines).map(|it| format!("Content-Length: {}\r\n\r\n{it}", it.len())).collect();
+    let mut output = Vec::new();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(gatehouse::lsp::serve_on(std::io::Cursor::new(input), &mut output));
+    let output = String::from_utf8(output).unwrap();
+    for message in output.split("Content-Length: ").skip(1) {
+        let (_, body) = message.split_once("\r\n\r\n").unwrap();
+        let message: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(message["jsonrpc"], "2.0");
     }
 }
 

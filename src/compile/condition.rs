@@ -83,6 +83,24 @@ impl Test {
             Operator::In => None,
         }
     }
+
+    /// Whether it is true of this value alone.
+    pub(crate) fn holds_of(&self, value: &str, bound: &[&str]) -> bool {
+        match self {
+            Self::Equal(templates) => templates.iter().any(|it| it.fill(bound) == value),
+            Self::Never => false,
+            Self::NotEqual(template) => template.fill(bound) != value,
+            Self::BeginsWith(template) => value.starts_with(template.fill(bound).as_ref()),
+            Self::EndsWith(template) => value.ends_with(template.fill(bound).as_ref()),
+            Self::Contains(text) => value.contains(text.as_str()),
+            Self::Matches(glob) => glob.matches(value),
+            Self::FqnMatch(realm) => Fqn::parse(value).is_ok_and(|it| realm.contains(&it, bound)),
+            Self::InCidr(network) => parse_address(value).is_some_and(|it| network.contains(it)),
+            Self::Ordered(holds, right) => {
+                Literal::parse(value).ok().and_then(|left| left.compare(*right)).is_some_and(holds)
+            }
+        }
+    }
 }
 
 impl Comparison {
@@ -108,25 +126,8 @@ impl Comparison {
 
     /// Whether this value by itself makes it hold. For `!=` that is so only where it is the only value.
     pub(crate) fn holds_of(&self, value: &str, bound: &[&str]) -> bool {
-        if let Test::Equal(templates) = &self.test {
-            return templates.iter().any(|it| it.fill(bound) == value);
-        }
-        if self.is_unreadable(value) {
-            return false;
-        }
-        match &self.test {
-            Test::Equal(_) | Test::Never => false,
-            Test::NotEqual(template) => template.fill(bound) != value,
-            Test::BeginsWith(template) => value.starts_with(template.fill(bound).as_ref()),
-            Test::EndsWith(template) => value.ends_with(template.fill(bound).as_ref()),
-            Test::Contains(text) => value.contains(text.as_str()),
-            Test::Matches(glob) => glob.matches(value),
-            Test::FqnMatch(realm) => Fqn::parse(value).is_ok_and(|it| realm.contains(&it, bound)),
-            Test::InCidr(network) => parse_address(value).is_some_and(|it| network.contains(it)),
-            Test::Ordered(holds, right) => {
-                Literal::parse(value).ok().and_then(|left| left.compare(*right)).is_some_and(holds)
-            }
-        }
+        let by_text = matches!(self.test, Test::Equal(_));
+        (by_text || !self.is_unreadable(value)) && self.test.holds_of(value, bound)
     }
 
     /// The values that make it hold, where these are all it asks for.

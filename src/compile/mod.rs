@@ -78,6 +78,20 @@ pub fn compile_parsed(sources: &[Source], parsed: &[Parse], system: System) -> R
     Ok(build(documents))
 }
 
+/// What is wrong with documents that were read before, whether or not there is a set; it costs less than compiling.
+///
+/// Errors and the reader's warnings, by document and place.
+pub fn check_parsed(given: &[(&Source, &Parse)], system: System) -> Vec<Finding> {
+    let system_sources = match system {
+        System::Included => system::system_sources(),
+        System::LeftOut => Vec::new(),
+    };
+    let system_parsed: Vec<Parse> = system_sources.iter().map(parse).collect();
+    let documents: Vec<(&Source, &Parse)> =
+        given.iter().copied().chain(system_sources.iter().zip(&system_parsed)).collect();
+    check::findings(&documents, given.len())
+}
+
 fn build(mut documents: Vec<(&Source, &Parse)>) -> PolicySet {
     documents.sort_by_key(|(source, _)| source.document());
     let mut slots = Slots::default();

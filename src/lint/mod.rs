@@ -9,7 +9,7 @@ mod set;
 mod settings;
 #[cfg(test)]
 mod tests;
-mod walk;
+pub(crate) mod walk;
 
 mod admin_on_root;
 mod bad_value;

@@ -1,4 +1,4 @@
-//! The parts of a policy that lints look at, whatever stands around them. Recursion is bounded by `NESTING_MAX`.
+//! The parts of a policy that lints and editors look at, whatever stands around them. Recursion is bounded by `NESTING_MAX`.
 
 use crate::syntax::{
     ast::{Asserted, Block, Claim, Comparison, Expr, Item, Local, Policy, Realm, Segment, Value},
@@ -7,16 +7,16 @@ use crate::syntax::{
 
 /// A claim and what it depends on.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct ClaimPlace<'a> {
-    pub(super) claim: &'a Claim,
+pub(crate) struct ClaimPlace<'a> {
+    pub(crate) claim: &'a Claim,
     /// Whether a condition stands around it.
-    pub(super) conditional: bool,
+    pub(crate) conditional: bool,
     /// Whether no braces but the policy's own stand around it.
-    pub(super) bare: bool,
+    pub(crate) bare: bool,
 }
 
 /// All claims of a policy, in source order.
-pub(super) fn claims(policy: &Policy) -> Vec<ClaimPlace<'_>> {
+pub(crate) fn claims(policy: &Policy) -> Vec<ClaimPlace<'_>> {
     let mut out = Vec::new();
     add_claims(&mut out, &policy.block, false, true);
     out
@@ -33,7 +33,7 @@ fn add_claims<'a>(out: &mut Vec<ClaimPlace<'a>>, block: &'a Block, conditional: 
 }
 
 /// The conditions of all rules of a policy, in source order.
-pub(super) fn conditions(policy: &Policy) -> Vec<&Expr> {
+pub(crate) fn conditions(policy: &Policy) -> Vec<&Expr> {
     let mut out = Vec::new();
     add_conditions(&mut out, &policy.block);
     out
@@ -53,7 +53,7 @@ fn add_conditions<'a>(out: &mut Vec<&'a Expr>, block: &'a Block) {
 }
 
 /// All comparisons in the conditions of a policy, in source order.
-pub(super) fn comparisons(policy: &Policy) -> Vec<&Comparison> {
+pub(crate) fn comparisons(policy: &Policy) -> Vec<&Comparison> {
     let mut out = Vec::new();
     for condition in conditions(policy) {
         add_comparisons(&mut out, condition);
@@ -62,7 +62,7 @@ pub(super) fn comparisons(policy: &Policy) -> Vec<&Comparison> {
 }
 
 /// All comparisons of a condition, in source order.
-pub(super) fn expr_comparisons(condition: &Expr) -> Vec<&Comparison> {
+pub(crate) fn expr_comparisons(condition: &Expr) -> Vec<&Comparison> {
     let mut out = Vec::new();
     add_comparisons(&mut out, condition);
     out
@@ -81,7 +81,7 @@ fn add_comparisons<'a>(out: &mut Vec<&'a Comparison>, expr: &'a Expr) {
 }
 
 /// The constant values of a claim, with their places.
-pub(super) fn constants(claim: &Claim) -> impl Iterator<Item = (&Value, &str)> {
+pub(crate) fn constants(claim: &Claim) -> impl Iterator<Item = (&Value, &str)> {
     claim.asserted.iter().filter_map(|asserted| match asserted {
         Asserted::Value(value) => value.constant().map(|text| (value, text)),
         Asserted::Reference { .. } => None,
@@ -89,15 +89,20 @@ pub(super) fn constants(claim: &Claim) -> impl Iterator<Item = (&Value, &str)> {
 }
 
 /// A text as it is written where a value stands.
-pub(super) fn in_place_of(value: &Value, text: &str) -> String {
-    if !value.quoted && text.chars().all(is_word) && !matches!(text, "" | "on" | "if") {
+pub(crate) fn in_place_of(value: &Value, text: &str) -> String {
+    as_value(text, value.quoted)
+}
+
+/// A text as a value is written: in quotes if these are wanted, or if it is no word.
+pub(crate) fn as_value(text: &str, quoted: bool) -> String {
+    if !quoted && text.chars().all(is_word) && !matches!(text, "" | "on" | "if") {
         return text.to_owned();
     }
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('[', "\\["))
 }
 
 /// All segments of a realm.
-pub(super) fn segments(realm: &Realm) -> impl Iterator<Item = &Segment> {
+pub(crate) fn segments(realm: &Realm) -> impl Iterator<Item = &Segment> {
     let local = match &realm.local {
         Local::Named(segments) => segments.as_slice(),
         Local::Below | Local::Exact | Local::Any => &[],
@@ -106,6 +111,6 @@ pub(super) fn segments(realm: &Realm) -> impl Iterator<Item = &Segment> {
 }
 
 /// Whether the policy speaks of every name of some form.
-pub(super) fn is_template(policy: &Policy) -> bool {
+pub(crate) fn is_template(policy: &Policy) -> bool {
     segments(&policy.realm).any(|it| matches!(it, Segment::Variable(_)))
 }

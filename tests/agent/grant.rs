@@ -63,6 +63,7 @@ async fn publish(store: &dyn Store, key: &PrivateKey) {
         revision: 1,
         engine: env!("CARGO_PKG_VERSION").to_owned(),
         documents: vec![PolicyEntry { name: "tom".to_owned(), version: 1, digest, author: "test".to_owned() }],
+        tests: Vec::new(),
         kid: public(key).id(),
         signature: String::new(),
     };

@@ -12,8 +12,11 @@ type Target = fn(&[u8]);
 /// Every target by the name of its folder.
 const TARGETS: &[(&str, Target)] = &[
     ("decide", targets::decide),
+    ("editor", targets::editor),
+    ("format", targets::format),
     ("lex", targets::lex),
     ("lint", targets::lint),
+    ("lsp", targets::lsp),
     ("parse", targets::parse),
     ("render", targets::render),
     ("request", targets::request),
@@ -40,9 +43,10 @@ fn what_a_fuzzer_once_found_stays_mended() {
 fn targets_take_documents_requests_and_noise() {
     let document = b"job::/sandbox/[name] { if (I->name == \"[name]\") { permit read } }";
     let request = br#"{"target":"job::/sandbox/tom::web","want":[{"type":"permit","value":"read"}]}"#;
+    let message = br#"{"jsonrpc":"2.0","id":1,"method":"textDocument/hover","params":{"textDocument":{"uri":"untitled:a"},"position":{"line":0,"character":2}}}"#;
     let noise: Vec<u8> = (0..4_096_u32).map(|it| (it.wrapping_mul(2_654_435_761) >> 24).to_le_bytes()[0]).collect();
     for (_, target) in TARGETS {
-        for input in [&document[..], request, &noise, b""] {
+        for input in [&document[..], request, message, &noise, b""] {
             target(input);
         }
     }

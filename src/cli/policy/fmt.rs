@@ -14,8 +14,7 @@ use crate::{
         client::output::Output,
         policy::{
             difference::unified,
-            documents::{self, Given},
-            format::{Format, FormatArgs},
+            format::{Format, FormatArgs, json_for_terminals},
             save,
         },
     },
@@ -26,6 +25,7 @@ use crate::{
     },
     format::{Refusal, format},
     limits::DOCUMENT_BYTES_MAX,
+    site::documents::{self, Given},
     source::Source,
     syntax::parse,
     wire::{policy::DiagnosticJson, printable::Printable},
@@ -208,7 +208,7 @@ fn finish(given: &Given, old: &str, text: String, args: &FmtArgs) -> Told {
 
 fn tell_json(told: &[Told]) -> io::Result<()> {
     let json = serde_json::to_string_pretty(told)?;
-    writeln!(io::stdout(), "{}", documents::json_for_terminals(&json))
+    writeln!(io::stdout(), "{}", json_for_terminals(&json))
 }
 
 fn tell_text(told: &[Told], args: &FmtArgs) -> io::Result<()> {

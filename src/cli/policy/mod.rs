@@ -3,7 +3,6 @@
 mod check;
 mod decide;
 mod difference;
-mod documents;
 mod explain;
 mod fmt;
 mod format;
@@ -16,10 +15,13 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use crate::cli::client::{
-    command::{block_on, run_policy},
-    output::Output,
-    policy::PolicyServerCommand,
+use crate::{
+    cli::client::{
+        command::{block_on, run_policy},
+        output::Output,
+        policy::PolicyServerCommand,
+    },
+    lsp,
 };
 
 /// What is to be done with documents.
@@ -39,6 +41,8 @@ pub(super) enum Verb {
     Why(why::WhyArgs),
     /// Run the tests beside documents
     Test(test::TestArgs),
+    /// Serve an editor: a language server on standard input and output
+    Lsp,
     #[command(flatten)]
     Server(PolicyServerCommand),
 }
@@ -53,6 +57,10 @@ pub(super) fn run(verb: Verb, output: Output) -> ExitCode {
         Verb::Decide(args) => decide::run(&args, output),
         Verb::Why(args) => why::run(&args, output),
         Verb::Test(args) => test::run(&args, output),
+        Verb::Lsp => block_on(async {
+            lsp::serve().await;
+            0
+        }),
         Verb::Server(command) => block_on(run_policy(command, output)),
     }
 }

@@ -7,7 +7,6 @@ use std::{
 };
 
 use crate::{
-    cli::policy::documents,
     compile::{Finding, PolicySet, System, compile},
     diagnostic::{
         Diagnostic,
@@ -15,6 +14,7 @@ use crate::{
     },
     eval::Request,
     limits::REQUEST_LINE_BYTES_MAX,
+    site::documents,
     source::Source,
     syntax::character::is_invisible,
     wire::{decide::DecideRequest, printable::Printable},

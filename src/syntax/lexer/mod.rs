@@ -85,8 +85,14 @@ pub(crate) fn lex<'a>(found: &mut Findings, source: &'a Source) -> Lexed<'a> {
 pub fn token_spans(text: &str) -> Vec<Span> {
     let mut spans = Vec::new();
     let mut at = 0_usize;
-    while let Some((_, length)) = text.get(at..).and_then(Token::first) {
-        let end = at.saturating_add(length);
+    while let Some((token, length)) = text.get(at..).and_then(Token::first) {
+        let mut end = at.saturating_add(length);
+        // A `-` before `>` belongs to the arrow.
+        let is_word = matches!(token, Token::Word | Token::Path | Token::Placeholder);
+        let ends_in_arrow = text.get(end.saturating_sub(1)..).is_some_and(|it| it.starts_with("->"));
+        if is_word && ends_in_arrow && length > 1 {
+            end = end.saturating_sub(1);
+        }
         spans.push(Span::new(at, end));
         at = end;
     }

@@ -16,18 +16,16 @@ use clap::{Args, ValueEnum};
 use crate::{
     cli::{
         client::output::Output,
-        policy::{
-            check::{
-                fix::{FixArgs, mend},
-                report::{Counts, Reader},
-                settings::SettingsArgs,
-                site::Site,
-            },
-            documents,
+        policy::check::{
+            fix::{FixArgs, mend},
+            report::{Counts, Reader},
+            settings::SettingsArgs,
+            site::Site,
         },
     },
     compile::{Finding, System},
     lint::Settings,
+    site::documents,
 };
 
 /// What `check` takes.

@@ -8,7 +8,7 @@ use std::{
 use clap::ValueEnum;
 
 use crate::{
-    cli::policy::{check::site::Site, documents},
+    cli::policy::{check::site::Site, format::json_for_terminals},
     compile::Finding,
     diagnostic::{
         Diagnostic, Severity,
@@ -72,7 +72,7 @@ fn each<'a>(site: &'a Site, findings: &'a [Finding]) -> impl Iterator<Item = (&'
 }
 
 fn write_json(out: &mut impl Write, value: &impl serde::Serialize) -> io::Result<()> {
-    writeln!(out, "{}", documents::json_for_terminals(&serde_json::to_string_pretty(value)?))
+    writeln!(out, "{}", json_for_terminals(&serde_json::to_string_pretty(value)?))
 }
 
 fn tell_text(out: &mut (impl Write + IsTerminal), site: &Site, findings: &[Finding]) -> io::Result<()> {

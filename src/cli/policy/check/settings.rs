@@ -1,26 +1,18 @@
-//! Where a site's settings are found: `.gatehouse.toml`.
+//! Which settings of a site count for a verb.
 
-use std::{
-    env,
-    fs::File,
-    io::{self, Read},
-    path::{Path, PathBuf},
-};
+use std::{env, path::PathBuf};
 
 use clap::Args;
 
 use crate::{
     diagnostic::{
-        of_source_error,
+        Diagnostic,
         render::{self, Color},
     },
-    limits::DOCUMENT_BYTES_MAX,
     lint::Settings,
+    site::settings::{SettingsError, nearest, read},
     source::Source,
-    wire::{
-        printable::Printable,
-        settings::{FILE, parse},
-    },
+    wire::printable::Printable,
 };
 
 /// Which settings count.
@@ -48,38 +40,14 @@ impl SettingsArgs {
                 None => return Ok(Settings::default()),
             },
         };
-        let name = path.display().to_string();
-        let bytes = read(&path).map_err(|err| format!("error: cannot read `{}`: {err}", Printable(&name)))?;
-        match Source::new(&name, bytes) {
-            Ok(source) => parse(&source).map_err(|found| report(&source, &found)),
-            Err(error) => {
-                let (source, found) = of_source_error(&name, error);
-                Err(source.map_or_else(
-                    || format!("error: {}", found.message),
-                    |it| report(&it, std::slice::from_ref(&found)),
-                ))
-            }
-        }
+        read(&path).map_err(|error| match error {
+            SettingsError::Unreadable { .. } => format!("error: {}", Printable(&error.to_string())),
+            SettingsError::Wrong { file, found } => report(&file, &found),
+        })
     }
 }
 
-/// The nearest file of settings: here, or above up to the root of the repository. Outside a repository only here, so that
-/// what someone leaves in a shared folder decides nothing for those who work below it.
-fn nearest(folder: &Path) -> Option<PathBuf> {
-    let is_root = |folder: &Path| folder.join(".git").exists();
-    let root = folder.ancestors().find(|it| is_root(it)).unwrap_or(folder);
-    let within = folder.ancestors().take_while(|it| it.starts_with(root));
-    within.map(|it| it.join(FILE)).find(|it| it.is_file())
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let most = u64::try_from(DOCUMENT_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
-    File::open(path)?.take(most).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-fn report(source: &Source, found: &[crate::diagnostic::Diagnostic]) -> String {
+fn report(source: &Source, found: &[Diagnostic]) -> String {
     let mut out = Vec::new();
     match render::write(&mut out, source, found, Color::Plain) {
         Ok(()) => String::from_utf8_lossy(&out).into_owned(),

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use crate::{
-    cli::policy::documents::{Given, Unreadable},
-    compile::{Finding, System, compile_parsed},
+    compile::{Finding, System, check_parsed},
     diagnostic::of_source_error,
     lint::{self, Settings},
+    site::documents::{Given, Unreadable},
     source::Source,
     syntax::{Parse, parse},
     wire::printable::Printable,
@@ -64,15 +64,8 @@ impl Site {
 
     /// What reading and compiling found, by document and place.
     pub(super) fn findings(&self) -> Vec<Finding> {
-        match compile_parsed(&self.sources, &self.parsed, self.system) {
-            Err(findings) => findings,
-            // A set with a warning of the reader is a set.
-            Ok(_) => {
-                let parsed = self.parsed.iter().enumerate();
-                let found = parsed.flat_map(|(source, parse)| parse.diagnostics.iter().map(move |it| (source, it)));
-                found.map(|(source, it)| Finding { source, diagnostic: it.clone() }).collect()
-            }
-        }
+        let given: Vec<(&Source, &Parse)> = self.sources.iter().zip(&self.parsed).collect();
+        check_parsed(&given, self.system)
     }
 
     /// What the rules found, as the site has them.

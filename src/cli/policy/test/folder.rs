@@ -7,13 +7,13 @@ use std::{
 };
 
 use crate::{
-    cli::policy::documents,
     compile::{PolicySet, System, compile_parsed},
     diagnostic::{
         Diagnostic, of_source_error,
         render::{self, Color},
     },
     limits::DOCUMENT_BYTES_MAX,
+    site::documents,
     source::{Source, SourceError},
     suite::{Suite, check, duplicates},
     syntax::{Parse, parse},

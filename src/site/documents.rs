@@ -1,4 +1,4 @@
-//! The documents on the command line: one set, read from files and folders.
+//! Documents that form one set, read from files and folders.
 
 use std::{
     fs::File,
@@ -7,37 +7,36 @@ use std::{
 };
 
 use crate::{
-    diagnostic::printable::is_hidden,
     limits::DOCUMENT_BYTES_MAX,
     source::{Source, SourceError},
 };
 
 /// A document that could be read as a file, and is one of a set or says why not.
 #[derive(Debug)]
-pub(super) struct Given {
+pub(crate) struct Given {
     /// Where it is.
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
     /// The file as the user gave it.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Not UTF-8 or too large is the author's mistake, not the file system's.
-    pub(super) source: Result<Source, SourceError>,
+    pub(crate) source: Result<Source, SourceError>,
 }
 
 /// Why the arguments are no documents.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read `{path}`: {cause}")]
-pub(super) struct Unreadable {
+pub(crate) struct Unreadable {
     path: String,
     cause: io::Error,
 }
 
 /// Reads all arguments; a folder means its `*.pol` in order of name, without those below.
-pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Given>, Unreadable> {
+pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<Given>, Unreadable> {
     read_each(paths).into_iter().collect()
 }
 
 /// The same, going on behind what cannot be read.
-pub(super) fn read_each(paths: &[PathBuf]) -> Vec<Result<Given, Unreadable>> {
+pub(crate) fn read_each(paths: &[PathBuf]) -> Vec<Result<Given, Unreadable>> {
     let mut given = Vec::new();
     for path in paths {
         if !path.is_dir() {
@@ -52,7 +51,8 @@ pub(super) fn read_each(paths: &[PathBuf]) -> Vec<Result<Given, Unreadable>> {
     given
 }
 
-fn documents_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
+/// The `*.pol` of a folder in order of name, without those below; at least one.
+pub(crate) fn documents_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in folder.read_dir()? {
         let path = entry?.path();
@@ -68,7 +68,8 @@ fn documents_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn read_file(path: &Path) -> Result<Given, Unreadable> {
+/// Reads one document.
+pub(crate) fn read_file(path: &Path) -> Result<Given, Unreadable> {
     let name = path.display().to_string();
     let mut bytes = Vec::new();
     // One byte more than fits is enough to know that it does not, even of a file without end.
@@ -78,19 +79,4 @@ fn read_file(path: &Path) -> Result<Given, Unreadable> {
         Ok(_) => Ok(Given { path: path.to_owned(), source: Source::new(&name, bytes), name }),
         Err(cause) => Err(Unreadable { path: name, cause }),
     }
-}
-
-/// Escapes within JSON what a terminal would obey; only strings hold such characters, and there the escape means the same.
-pub(super) fn json_for_terminals(json: &str) -> String {
-    let mut out = String::with_capacity(json.len());
-    for c in json.chars() {
-        if is_hidden(c) && c != '\n' {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                out.extend([format!("\\u{unit:04x}")]);
-            }
-        } else {
-            out.push(c);
-        }
-    }
-    out
 }

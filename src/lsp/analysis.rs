@@ -1,0 +1,127 @@
+//! What is wrong with the documents of a set, found beside the conversation with the editor.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::Notify;
+use tower_lsp_server::{Client, ls_types::Uri};
+
+use crate::{
+    compile::{System, check_parsed},
+    diagnostic::Diagnostic,
+    limits::DIAGNOSTICS_SHOWN_MAX,
+    lint::lint_each,
+    lsp::{
+        convert,
+        workspace::{Set, SetKey, Workspace},
+    },
+    source::Source,
+    syntax::Parse,
+};
+
+/// What was found in each document of a set, by place.
+pub(super) fn findings(set: &Set) -> Vec<Vec<Diagnostic>> {
+    let given: Vec<(&Source, &Parse)> = set.documents.iter().map(|it| (&it.source, it.parse())).collect();
+    let mut all = check_parsed(&given, System::Included);
+    if let Some(settings) = &set.settings {
+        all.extend(lint_each(&given, System::Included, settings));
+    }
+    let mut by_document = vec![Vec::new(); given.len()];
+    for it in all {
+        if let Some(own) = by_document.get_mut(it.source) {
+            own.push(it.diagnostic);
+        }
+    }
+    for own in &mut by_document {
+        own.sort_by_key(|it| (it.span.start, it.code));
+        own.truncate(DIAGNOSTICS_SHOWN_MAX);
+    }
+    by_document
+}
+
+/// Sets of which something changed, and the one who looks through them.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    keys: Mutex<BTreeSet<SetKey>>,
+    wake: Notify,
+}
+
+impl Changes {
+    /// Says that something of a set changed. However many keystrokes come while a set is looked through, it is looked
+    /// through once more.
+    pub(super) fn push(&self, key: SetKey) {
+        lock(&self.keys).insert(key);
+        self.wake.notify_one();
+    }
+}
+
+/// Tells the editor what is wrong with the sets that changed, for as long as there is an editor.
+pub(super) async fn run(changes: Arc<Changes>, workspace: Arc<Mutex<Workspace>>, client: Client) {
+    let mut told = Told::default();
+    loop {
+        changes.wake.notified().await;
+        loop {
+            let next = lock(&changes.keys).pop_first();
+            let Some(key) = next else { break };
+            let (set, encoding) = {
+                let workspace = lock(&workspace);
+                (workspace.set(&key), workspace.encoding)
+            };
+            let found = tokio::task::spawn_blocking(move || {
+                let found = findings(&set);
+                let each = set.documents.iter().zip(&found);
+                let all: Vec<_> = each
+                    .map(|(document, own)| {
+                        let own = own.iter().map(|it| convert::diagnostic(document, it, encoding)).collect();
+                        (document.uri.clone(), document.version, own)
+                    })
+                    .collect();
+                all
+            });
+            // It can only fail by a panic, which is told on standard error; the next change is looked through again.
+            if let Ok(found) = found.await {
+                told.tell(&client, key, found).await;
+            }
+        }
+    }
+}
+
+/// What of one document the editor is to show.
+type OfDocument = (Uri, Option<i32>, Vec<tower_lsp_server::ls_types::Diagnostic>);
+
+/// What the editor was told.
+#[derive(Default)]
+struct Told(BTreeMap<SetKey, BTreeMap<String, OfDocument>>);
+
+impl Told {
+    async fn tell(&mut self, client: &Client, key: SetKey, found: Vec<OfDocument>) {
+        let mut before = self.0.remove(&key).unwrap_or_default();
+        let mut now = BTreeMap::new();
+        for (uri, version, diagnostics) in found {
+            let is_new = match before.remove(uri.as_str()) {
+                Some((_, told_version, told)) => told_version != version || told != diagnostics,
+                None => version.is_some() || !diagnostics.is_empty(),
+            };
+            if is_new {
+                client.publish_diagnostics(uri.clone(), diagnostics.clone(), version).await;
+            }
+            now.insert(uri.to_string(), (uri, version, diagnostics));
+        }
+        // What is not in the set any more has nothing wrong with it.
+        for (uri, _, told) in before.into_values() {
+            if !told.is_empty() {
+                client.publish_diagnostics(uri, Vec::new(), None).await;
+            }
+        }
+        if !now.is_empty() {
+            self.0.insert(key, now);
+        }
+    }
+}
+
+/// The lock, whoever panicked with it: what it guards is whole between any two statements.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
