@@ -160,7 +160,7 @@ pub fn request(data: &[u8]) {
         let decision = evaluate(set, &request);
         check_decision(set, &request, &decision);
         let answer = serde_json::to_string(&DecideAnswer::from(&decision)).unwrap();
-        let why = serde_json::to_string(&WhyAnswer::new(&decision, &denial(set, &request))).unwrap();
+        let why = serde_json::to_string(&WhyAnswer::new(&request, &decision, &denial(set, &request))).unwrap();
         assert!(!answer.contains('\n') && !why.contains('\n'), "more than a line");
     }
 }

@@ -14,6 +14,7 @@ mod producers;
 pub mod reference;
 mod request;
 mod run;
+mod sentence;
 pub(crate) mod time;
 mod validity;
 mod want;
@@ -23,6 +24,7 @@ pub use decision::{Decision, Place, Refusal, Step, Used};
 pub use denial::{Condition, Denial, NearMiss, denial};
 pub use effective::{Effective, Total};
 pub use request::{BadRequest, Claim, Fact, Now, Request};
+pub use sentence::{headline, sentence};
 
 use std::collections::BTreeSet;
 

@@ -9,7 +9,9 @@ use jiff::{civil, tz::Offset};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::eval::{BadRequest, Claim, Condition, Decision, Denial, Fact, NearMiss, Now, Place, Request, Step, Used};
+use crate::eval::{
+    BadRequest, Claim, Condition, Decision, Denial, Fact, NearMiss, Now, Place, Request, Step, Used, sentence,
+};
 
 /// A request to be decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +86,8 @@ pub struct WhyAnswer {
     /// The same as of `decide`.
     #[serde(flatten)]
     pub answer: DecideAnswer,
+    /// All of it in a sentence for a person; of a denial with the rule that comes nearest.
+    pub sentence: String,
     /// Restrictions that refuse what would otherwise be allowed, one sentence each.
     pub refusals: Vec<String>,
     /// The derivation of each wanted claim that was asserted; what a step uses stands before it.
@@ -252,9 +256,10 @@ impl From<&Decision> for DecideAnswer {
 
 impl WhyAnswer {
     /// An answer with its reasons.
-    pub fn new(decision: &Decision, denial: &Denial) -> Self {
+    pub fn new(request: &Request, decision: &Decision, denial: &Denial) -> Self {
         Self {
             answer: decision.into(),
+            sentence: sentence(request, decision, denial),
             refusals: decision.refusals().iter().map(ToString::to_string).collect(),
             steps: decision.why().iter().map(StepJson::from).collect(),
             nearest: denial.nearest.iter().map(NearMissJson::from).collect(),

@@ -11,3 +11,4 @@ mod settings;
 mod suites;
 mod textmate;
 mod tool;
+mod why;

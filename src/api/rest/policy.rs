@@ -147,7 +147,7 @@ pub(crate) async fn explain(
     let request = request_of(&body)?;
     let decision = eval::decide(&snapshot.set, &request);
     let denial = eval::denial(&snapshot.set, &request);
-    Ok(Json(WhyAnswer::new(&decision, &denial)))
+    Ok(Json(WhyAnswer::new(&request, &decision, &denial)))
 }
 
 fn request_of(body: &JsonText) -> Result<eval::Request, Failure> {

@@ -16,7 +16,7 @@ use crate::{
             requests::{Outcome, Question, answer_all, write_json},
         },
     },
-    eval::{Decision, Request, decide},
+    eval::{decide, headline},
     wire::{
         decide::{DecideAnswer, DecideError},
         printable::Printable,
@@ -59,25 +59,4 @@ fn answer(out: &mut dyn Write, question: Question<'_>, format: Format) -> io::Re
         Format::Text => writeln!(out, "{}", headline(&request, &decision))?,
     }
     Ok(if decision.is_allowed() { Outcome::Yes } else { Outcome::No })
-}
-
-/// The decision in one sentence.
-pub(super) fn headline(request: &Request, decision: &Decision) -> String {
-    let target = request.target().to_string();
-    let target = Printable(&target);
-    let quoted = |claims: &[crate::eval::Claim]| {
-        let texts = claims.iter().map(|it| format!("\"{} {}\"", Printable(&it.claim_type), Printable(&it.value)));
-        texts.collect::<Vec<_>>().join(", ")
-    };
-    if decision.is_allowed() {
-        return format!("allowed: {} on \"{target}\"", quoted(request.want()));
-    }
-    match decision.missing() {
-        [] => {
-            let refusals = decision.refusals().iter().map(|it| Printable(&it.to_string()).to_string());
-            format!("refused on \"{target}\": {}", refusals.collect::<Vec<_>>().join("; "))
-        }
-        [missing] => format!("denied: missing claim {} on \"{target}\"", quoted(std::slice::from_ref(missing))),
-        missing => format!("denied: missing claims {} on \"{target}\"", quoted(missing)),
-    }
 }

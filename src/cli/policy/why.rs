@@ -1,7 +1,6 @@
 //! `apc policy why`: a decision explained to someone who was woken by it.
 
 use std::{
-    collections::BTreeSet,
     io::{self, Write},
     path::PathBuf,
     process::ExitCode,
@@ -14,12 +13,11 @@ use crate::{
     cli::{
         client::output::Output,
         policy::{
-            decide::headline,
             format::{Format, FormatArgs},
             requests::{Outcome, Question, answer_all, write_json},
         },
     },
-    eval::{Condition, Decision, Denial, NearMiss, Place, Request, Step, Used, decide, denial},
+    eval::{Condition, Decision, Denial, NearMiss, Place, Request, Step, Used, decide, denial, sentence},
     wire::{
         decide::{DecideError, WhyAnswer},
         printable::Printable,
@@ -28,9 +26,6 @@ use crate::{
 
 /// Rules shown to a person; the JSON has them all.
 const NEAREST_SHOWN: usize = 5;
-
-/// Conditions named in the sentence on top.
-const UNMET_SHOWN: usize = 3;
 
 /// What `why` takes.
 #[derive(Debug, Args)]
@@ -71,7 +66,7 @@ fn answer(out: &mut dyn Write, question: Question<'_>, format: Format) -> io::Re
     let decision = decide(set, &request);
     let denial = denial(set, &request);
     match format {
-        Format::Json => write_json(out, &WhyAnswer::new(&decision, &denial))?,
+        Format::Json => write_json(out, &WhyAnswer::new(&request, &decision, &denial))?,
         Format::Text => out.write_all(explain(&request, &decision, &denial).as_bytes())?,
     }
     Ok(if decision.is_allowed() { Outcome::Yes } else { Outcome::No })
@@ -79,9 +74,8 @@ fn answer(out: &mut dyn Write, question: Question<'_>, format: Format) -> io::Re
 
 /// One sentence on top; then the chain of rules, or what was nearest to one.
 pub(super) fn explain(request: &Request, decision: &Decision, denial: &Denial) -> String {
-    let mut lines = vec![headline(request, decision)];
+    let mut lines = vec![sentence(request, decision, denial), String::new()];
     if decision.missing().is_empty() {
-        lines.push(String::new());
         lines.extend(chain(decision.why()));
     } else {
         lines.extend(misses(decision, denial));
@@ -114,9 +108,8 @@ fn used(used: &Used) -> String {
 }
 
 fn misses(decision: &Decision, denial: &Denial) -> Vec<String> {
-    let shown = worth_showing(&denial.nearest);
-    let mut lines: Vec<String> = shown.first().map(|it| nearest(it)).into_iter().collect();
-    lines.push(String::new());
+    let shown = denial.worth_showing();
+    let mut lines = Vec::new();
     for missing in decision.missing() {
         if !denial.nearest.iter().any(|it| it.wanted == *missing) {
             let claim = claim(&missing.claim_type, &missing.value);
@@ -136,29 +129,6 @@ fn misses(decision: &Decision, denial: &Denial) -> Vec<String> {
         lines.extend([String::new(), format!("{more} more rules are farther away")]);
     }
     lines
-}
-
-/// What would be enough, in one sentence.
-fn nearest(miss: &NearMiss) -> String {
-    let unmet: Vec<String> = miss
-        .conditions
-        .iter()
-        .filter(|it| !it.held)
-        .take(UNMET_SHOWN)
-        .map(|it| format!("`{}`", Printable(&it.text)))
-        .collect();
-    // Of alternatives one is enough, so that fewer may be needed than do not hold.
-    let needs =
-        if miss.unmet == unmet.len() { unmet.join(" and ") } else { format!("{} of {}", miss.unmet, unmet.join(", ")) };
-    format!("the nearest rule, {}, needs {needs}", place(&miss.place))
-}
-
-/// Rules that lack a fact. Those that only wait for other rules are links of the chain, and are shown where there is
-/// nothing else.
-fn worth_showing(nearest: &[NearMiss]) -> Vec<&NearMiss> {
-    let lacking_facts: Vec<&NearMiss> = nearest.iter().filter(|it| it.waits < it.unmet).collect();
-    let explained: BTreeSet<_> = lacking_facts.iter().map(|it| &it.wanted).collect();
-    nearest.iter().filter(|it| it.waits < it.unmet || !explained.contains(&it.wanted)).collect()
 }
 
 fn gain(miss: &NearMiss) -> String {

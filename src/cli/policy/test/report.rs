@@ -151,7 +151,7 @@ impl Ran {
             line: place.line,
             column: place.column,
             failures: failures.collect(),
-            decision: WhyAnswer::new(&outcome.decision, &denial),
+            decision: WhyAnswer::new(&test.request, &outcome.decision, &denial),
         });
     }
 }
