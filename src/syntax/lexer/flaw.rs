@@ -160,7 +160,7 @@ impl Lexer<'_, '_> {
                 format!("U+{:04X} stands here", u32::from(c)),
             )
             .with_help("it came with text copied from a web page or a word processor")
-            .with_fix("write a plain space", false, span, " "),
+            .with_fix("write a plain space", true, span, " "),
         );
     }
 
@@ -173,7 +173,7 @@ impl Lexer<'_, '_> {
                 "some programs show a new line here and some do not",
             )
             .with_help("lines end with LF or CRLF")
-            .with_fix("end the line with a line feed", false, span, "\n"),
+            .with_fix("end the line with a line feed", true, span, "\n"),
         );
     }
 
@@ -181,7 +181,7 @@ impl Lexer<'_, '_> {
         self.found.push(
             Diagnostic::new(Code::Semicolon, span, "there is no `;` in this language", "take it out")
                 .with_help("items need nothing between them, values need a `,`")
-                .with_fix("remove the `;`", false, span, ""),
+                .with_fix("remove the `;`", true, span, ""),
         );
     }
 
@@ -237,7 +237,7 @@ impl Lexer<'_, '_> {
         self.found.push(if lines.contains('\n') || !alone {
             error.with_help("write `//` at the start of each line of the comment")
         } else {
-            error.with_fix("write `//`", false, comment, format!("// {lines}"))
+            error.with_fix("write `//`", true, comment, format!("// {lines}"))
         });
         self.lexed.comments.push(comment);
         self.at = end;
