@@ -23,4 +23,5 @@ mod syntax {
     mod report;
     mod tree;
     mod words;
+    mod written;
 }

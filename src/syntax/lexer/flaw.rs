@@ -120,15 +120,17 @@ impl Lexer<'_, '_> {
             return;
         }
         if matches!(c, '[' | ']') {
-            self.found.push(
-                Diagnostic::new(
-                    Code::UnexpectedCharacter,
-                    place,
-                    format!("`{c}` belongs to no variable here"),
-                    "a variable is `[name]`: letters, digits, `_` and `-` in brackets",
-                )
-                .with_help("a text with brackets in it stands in quotes"),
-            );
+            let error = Diagnostic::new(
+                Code::UnexpectedCharacter,
+                place,
+                format!("`{c}` belongs to no variable here"),
+                "a variable is `[name]`: letters, digits, `_` and `-` in brackets",
+            )
+            .with_help("a text with brackets in it stands in quotes");
+            self.found.push(match self.other_bracket(span, place, c) {
+                Some((at, bracket)) => error.with_fix(format!("write the `{bracket}`"), false, Span::at(at), bracket),
+                None => error,
+            });
             return;
         }
         let error = Diagnostic::new(
@@ -148,6 +150,22 @@ impl Lexer<'_, '_> {
         } else {
             error.with_help("a value with such a character stands in quotes")
         });
+    }
+
+    /// Where the bracket is missing that makes a whole segment of a realm a variable, and which it is.
+    fn other_bracket(&self, within: Span, place: Span, c: char) -> Option<(usize, &'static str)> {
+        let is_name =
+            |it: &str| !it.is_empty() && it.chars().all(|c| is_letter(c) || matches!(c, '0'..='9' | '_' | '-'));
+        let before = self.slice(Span::new(within.start, place.start));
+        let behind = self.slice(Span::new(place.end, within.end));
+        if c == '[' {
+            let name = behind.find(['/', ':', '[', ']']).map_or(behind, |end| behind.get(..end).unwrap_or_default());
+            let is_segment = before.ends_with(['/', ':']) && is_name(name);
+            return is_segment.then_some((place.end.saturating_add(name.len()), "]"));
+        }
+        let name = before.rsplit(['/', ':']).next().unwrap_or_default();
+        let is_segment = name.len() < before.len() && is_name(name);
+        is_segment.then_some((place.start.saturating_sub(name.len()), "["))
     }
 
     pub(super) fn unusual_space(&mut self, span: Span) {
