@@ -24,4 +24,5 @@ mod syntax {
     mod report;
     mod tree;
     mod words;
+    mod written;
 }

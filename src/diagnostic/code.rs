@@ -87,6 +87,10 @@ codes! {
     Semicolon = "E0114" "semicolon" Error,
     /// A header that is not the first thing, not closed on its line, or a closing tag.
     BadHeader = "E0115" "bad-header" Error,
+    /// A whole document in another language: YAML, JSON, Cedar, Rego.
+    ForeignLanguage = "E0116" "foreign-language" Error,
+    /// Lines of a merge conflict: `<<<<<<<`, `=======`, `>>>>>>>`.
+    MergeConflict = "E0117" "merge-conflict" Error,
 
     /// The resource type of a realm is none of the known ones.
     UnknownResourceType = "E0201" "unknown-resource-type" Error,

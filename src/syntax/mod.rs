@@ -4,6 +4,7 @@ pub mod ast;
 pub mod character;
 pub mod cidr;
 mod findings;
+mod foreign;
 pub mod fqn;
 mod lexer;
 pub mod literal;

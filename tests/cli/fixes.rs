@@ -15,7 +15,7 @@ const PREFIX: &str =
 #[test]
 fn errors_are_mended_and_the_file_holds_them_no_more() {
     let folder = Folder::with(&[("a.pol", BROKEN)]);
-    let outcome = folder.policy(&["check", "--fix", "--unsafe-fixes", "a.pol"]);
+    let outcome = folder.policy(&["check", "--fix", "a.pol"]);
     assert_eq!((outcome.code, outcome.out.as_str()), (0, ""), "{}", outcome.err);
     assert_eq!(outcome.err, "mended 3 findings in 1 document\nnothing found in 1 document\n");
     let mended = "job::/sandbox/tom {\n  if (LDAP->group == \"ops\" && LDAP->team == \"web\") { permit ssh }\n}\n";

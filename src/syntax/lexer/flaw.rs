@@ -120,15 +120,17 @@ impl Lexer<'_, '_> {
             return;
         }
         if matches!(c, '[' | ']') {
-            self.found.push(
-                Diagnostic::new(
-                    Code::UnexpectedCharacter,
-                    place,
-                    format!("`{c}` belongs to no variable here"),
-                    "a variable is `[name]`: letters, digits, `_` and `-` in brackets",
-                )
-                .with_help("a text with brackets in it stands in quotes"),
-            );
+            let error = Diagnostic::new(
+                Code::UnexpectedCharacter,
+                place,
+                format!("`{c}` belongs to no variable here"),
+                "a variable is `[name]`: letters, digits, `_` and `-` in brackets",
+            )
+            .with_help("a text with brackets in it stands in quotes");
+            self.found.push(match self.other_bracket(span, place, c) {
+                Some((at, bracket)) => error.with_fix(format!("write the `{bracket}`"), false, Span::at(at), bracket),
+                None => error,
+            });
             return;
         }
         let error = Diagnostic::new(
@@ -150,6 +152,22 @@ impl Lexer<'_, '_> {
         });
     }
 
+    /// Where the bracket is missing that makes a whole segment of a realm a variable, and which it is.
+    fn other_bracket(&self, within: Span, place: Span, c: char) -> Option<(usize, &'static str)> {
+        let is_name =
+            |it: &str| !it.is_empty() && it.chars().all(|c| is_letter(c) || matches!(c, '0'..='9' | '_' | '-'));
+        let before = self.slice(Span::new(within.start, place.start));
+        let behind = self.slice(Span::new(place.end, within.end));
+        if c == '[' {
+            let name = behind.find(['/', ':', '[', ']']).map_or(behind, |end| behind.get(..end).unwrap_or_default());
+            let is_segment = before.ends_with(['/', ':']) && is_name(name);
+            return is_segment.then_some((place.end.saturating_add(name.len()), "]"));
+        }
+        let name = before.rsplit(['/', ':']).next().unwrap_or_default();
+        let is_segment = name.len() < before.len() && is_name(name);
+        is_segment.then_some((place.start.saturating_sub(name.len()), "["))
+    }
+
     pub(super) fn unusual_space(&mut self, span: Span) {
         let c = self.slice(span).chars().next().unwrap_or(' ');
         self.found.push(
@@ -160,7 +178,7 @@ impl Lexer<'_, '_> {
                 format!("U+{:04X} stands here", u32::from(c)),
             )
             .with_help("it came with text copied from a web page or a word processor")
-            .with_fix("write a plain space", false, span, " "),
+            .with_fix("write a plain space", true, span, " "),
         );
     }
 
@@ -173,7 +191,7 @@ impl Lexer<'_, '_> {
                 "some programs show a new line here and some do not",
             )
             .with_help("lines end with LF or CRLF")
-            .with_fix("end the line with a line feed", false, span, "\n"),
+            .with_fix("end the line with a line feed", true, span, "\n"),
         );
     }
 
@@ -181,7 +199,7 @@ impl Lexer<'_, '_> {
         self.found.push(
             Diagnostic::new(Code::Semicolon, span, "there is no `;` in this language", "take it out")
                 .with_help("items need nothing between them, values need a `,`")
-                .with_fix("remove the `;`", false, span, ""),
+                .with_fix("remove the `;`", true, span, ""),
         );
     }
 
@@ -237,7 +255,7 @@ impl Lexer<'_, '_> {
         self.found.push(if lines.contains('\n') || !alone {
             error.with_help("write `//` at the start of each line of the comment")
         } else {
-            error.with_fix("write `//`", false, comment, format!("// {lines}"))
+            error.with_fix("write `//`", true, comment, format!("// {lines}"))
         });
         self.lexed.comments.push(comment);
         self.at = end;

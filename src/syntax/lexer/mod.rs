@@ -1,5 +1,6 @@
 //! Text to lexemes: what no reader should have to know of is reported and mended here (reference section 2).
 
+mod conflict;
 mod flaw;
 mod normal_form;
 mod string;
@@ -55,6 +56,7 @@ struct Lexer<'a, 'f> {
 
 /// Reads the whole document.
 pub(crate) fn lex<'a>(found: &mut Findings, source: &'a Source) -> Lexed<'a> {
+    let mut unread = conflict::conflicts(found, source.text());
     let mut lexer = Lexer {
         text: source.text(),
         at: 0,
@@ -66,6 +68,11 @@ pub(crate) fn lex<'a>(found: &mut Findings, source: &'a Source) -> Lexed<'a> {
     };
     lexer.drop_byte_order_mark();
     while let Some((token, length)) = Token::first(lexer.rest()) {
+        // No token but white space goes on over a line end, and a marker begins its line.
+        if let Some(span) = unread.pop_front_if(|it| it.start <= lexer.at) {
+            lexer.at = lexer.at.max(span.end);
+            continue;
+        }
         // INVARIANT (progress): no token is empty, and none is cut down to nothing.
         lexer.token(token, length);
     }

@@ -121,7 +121,7 @@ impl<'a> Lexer<'a, '_> {
                 "a string stands in straight quotes",
             )
             .with_help("word processors and web pages turn `\"` into `“` and `”`: type the quotes anew")
-            .with_fix("write straight quotes", false, span, format!("\"{}\"", escaped(text))),
+            .with_fix("write straight quotes", true, span, format!("\"{}\"", escaped(text))),
         );
         self.check_string(content);
         self.push(Token::String, span, text, true);
@@ -149,7 +149,7 @@ impl<'a> Lexer<'a, '_> {
                 "this text stands in single quotes",
                 "a string stands in double quotes",
             )
-            .with_fix("write double quotes", false, span, format!("\"{}\"", escaped(text))),
+            .with_fix("write double quotes", true, span, format!("\"{}\"", escaped(text))),
         );
         self.check_string(content);
         self.push(Token::String, span, text, true);

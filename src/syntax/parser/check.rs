@@ -58,7 +58,7 @@ impl<'a> Reader<'a> {
         }
         let plain = lexeme.text.trim_end_matches(':');
         self.push(if plain.chars().all(is_part) && !plain.is_empty() {
-            error.with_fix(format!("write `{}`", short(plain)), false, lexeme.span, plain)
+            error.with_fix(format!("write `{}`", short(plain)), true, lexeme.span, plain)
         } else if lexeme.text.contains("::") {
             error.with_help(
                 "if a policy begins here, `{` belongs behind its realm; if it is a value, `,` belongs before it",

@@ -219,7 +219,7 @@ impl<'a> Reader<'a> {
                     format!("`{}` joins no conditions", lexeme.text),
                     format!("`{sign}` does"),
                 )
-                .with_fix(format!("write `{sign}`"), false, lexeme.span, sign),
+                .with_fix(format!("write `{sign}`"), true, lexeme.span, sign),
             );
         }
         (lexeme.token == wanted || is_foreign).then_some(rest)
@@ -256,7 +256,7 @@ impl<'a> Reader<'a> {
                 format!("there is no operator `{}`", lexeme.text),
                 format!("`{sign}` is meant, probably"),
             )
-            .with_fix(format!("write `{sign}`"), false, lexeme.span, sign),
+            .with_fix(format!("write `{sign}`"), matches!(lexeme.text, "=" | "==="), lexeme.span, sign),
         );
         operator
     }

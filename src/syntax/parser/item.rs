@@ -4,11 +4,12 @@
 //! functions of their own: a level of nesting costs little stack.
 
 use crate::{
-    diagnostic::{Code, Diagnostic},
+    diagnostic::{Code, Diagnostic, Edit, Fix},
     limits::{CONDITION_TOKENS_MAX, NESTING_MAX},
     source::Span,
     syntax::{
         ast::{Block, Expr, Item, Rule},
+        lexer::Lexeme,
         parser::{Reader, recover},
         stream::{Parsed, Stream, Trouble},
         token::Token,
@@ -82,7 +83,8 @@ impl<'a> Reader<'a> {
         if !input.is_word("if") {
             self.misspelled_if(input);
         }
-        let inner = self.open_parenthesis(input.skip());
+        let bare = self.bare_condition(input.skip());
+        let inner = if bare { input.skip() } else { self.open_parenthesis(input.skip()) };
         if inner.token() == Some(Token::RightParen) {
             return self.empty_condition(input, inner);
         }
@@ -92,7 +94,7 @@ impl<'a> Reader<'a> {
         match read {
             Ok((rest, ())) => {
                 self.check_condition_length(inner, rest);
-                self.close_condition(rest)
+                if bare && rest.token() == Some(Token::LeftBrace) { rest } else { self.close_condition(rest) }
             }
             Err(trouble) => {
                 self.report(&trouble);
@@ -100,6 +102,41 @@ impl<'a> Reader<'a> {
                 recover::behind_condition(inner)
             }
         }
+    }
+
+    /// `if role == admin {`: both parentheses are missing, which is one mistake.
+    fn bare_condition(&mut self, inner: Stream<'a>) -> bool {
+        const LEXEMES_MAX: usize = 32;
+        let Some(first) = inner.peek().filter(|it| it.token == Token::Word && !it.text.eq_ignore_ascii_case("not"))
+        else {
+            return false;
+        };
+        let is_end = |it: Lexeme<'_>| {
+            matches!(it.token, Token::LeftBrace | Token::RightBrace | Token::LeftParen | Token::RightParen)
+        };
+        let mut ahead = (1..LEXEMES_MAX).map_while(|index| inner.look(index));
+        if ahead.find(|it| is_end(*it)).is_none_or(|it| it.token != Token::LeftBrace) {
+            return false;
+        }
+        let mut last = first;
+        for lexeme in (1..LEXEMES_MAX).map_while(|index| inner.look(index)).take_while(|it| !is_end(*it)) {
+            last = lexeme;
+        }
+        let found = self.name_token(Some(first.token), first.span);
+        let message = format!("expected `(`, found {found}");
+        let mut error =
+            Diagnostic::new(Code::UnexpectedToken, first.span, message, "a condition stands in parentheses")
+                .with_label(Span::at(last.span.end), "`)` belongs here");
+        error.fixes.push(Fix {
+            title: "put the condition in parentheses".to_owned(),
+            safe: false,
+            edits: vec![
+                Edit { span: Span::at(first.span.start), text: "(".to_owned() },
+                Edit { span: Span::at(last.span.end), text: ")".to_owned() },
+            ],
+        });
+        self.push(error);
+        true
     }
 
     fn empty_condition(&mut self, input: Stream<'a>, inner: Stream<'a>) -> Stream<'a> {
@@ -180,7 +217,12 @@ impl<'a> Reader<'a> {
         let error = Diagnostic::new(Code::UnexpectedToken, input.span(), message, "`&&`, `||` or `)` belongs here");
         let joins = input.look(1).is_some_and(|it| it.token != Token::LeftBrace && it.token != Token::RightParen);
         let error = error.with_help("`&&` wants both conditions, `||` either of them");
-        self.push(if joins { error.with_fix("write `&&`", false, input.gap(), " &&") } else { error });
+        self.push(if joins {
+            let gap = input.gap();
+            error.with_fix("write `&&`", false, gap, " &&").with_fix("write `||`", false, gap, " ||")
+        } else {
+            error
+        });
     }
 
     /// `)` behind a closed condition.

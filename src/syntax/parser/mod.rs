@@ -19,6 +19,7 @@ use crate::{
         Parse,
         ast::{Document, Header, Local, Realm, Segment},
         findings::Findings,
+        foreign::foreign,
         lexer::{check_normal_form, lex},
         stream::{Parsed, Stream, Trouble, token},
         token::Token,
@@ -39,6 +40,9 @@ use crate::{
 /// # Ok::<(), gatehouse::source::SourceError>(())
 /// ```
 pub fn parse(source: &Source) -> Parse {
+    if let Some(foreign) = foreign(source.text()) {
+        return Parse { document: Document::default(), diagnostics: vec![foreign], hidden: 0, comments: Vec::new() };
+    }
     let mut lexical = Findings::default();
     let lexed = lex(&mut lexical, source);
     let mut unnormal = Findings::default();

@@ -172,6 +172,16 @@ pub(super) fn is_misspelled_if(input: Stream<'_>) -> bool {
             .is_some_and(|it| it.token == Token::Word && !CLAIMS.contains(&it.text) && !it.text.contains('.'))
 }
 
+/// `no job::/ {`, `ON job::/ {`: a short word before a realm with its brace can be nothing but a wrong `on`.
+fn is_misspelled_on(input: Stream<'_>) -> bool {
+    const ON_BYTES_MAX: usize = 3;
+    let is_short = input.peek().is_some_and(|it| it.text.len() <= ON_BYTES_MAX && !it.flawed);
+    let is_realm = input
+        .look(1)
+        .is_some_and(|it| matches!(it.token, Token::Word | Token::Path | Token::Placeholder) && it.text.contains("::"));
+    is_short && is_realm && input.look(2).is_some_and(|it| it.token == Token::LeftBrace)
+}
+
 impl<'a> Reader<'a> {
     pub(super) fn misspelled_if(&mut self, input: Stream<'a>) {
         let Some(lexeme) = input.peek() else { return };
@@ -226,6 +236,12 @@ impl<'a> Reader<'a> {
                     "a document has one header, and it is the first thing in it",
                     "move it to the start or take it out",
                 ));
+                rest
+            }
+            Token::Word if is_misspelled_on(input) => {
+                let message = format!("expected `on` or a realm, found `{}`", short(lexeme.text));
+                let error = Diagnostic::new(Code::UnexpectedToken, lexeme.span, message, "`on` is meant, probably");
+                self.push(error.with_fix("write `on`", false, lexeme.span, "on"));
                 rest
             }
             Token::Word | Token::LeftBrace => self.rules_without_realm(input),
