@@ -10,7 +10,7 @@ AGENT := target/$(TRIPLE)/debug/apc-agent
 # command:package, as Debian calls them.
 NEEDS := cc:gcc runc:runc nft:nftables ip:iproute2 busybox:busybox-static ssh:openssh-client ssh-keyscan:openssh-client nvim:neovim
 
-.PHONY: build agent deps demo test lint bench fuzz clean
+.PHONY: build agent deps demo test test-release fuzz-long lint bench fuzz clean
 
 build: agent
 	cargo build --bins
@@ -44,20 +44,30 @@ test: deps build
 	    echo "the pure half has a runtime in its tree"; exit 1; fi
 	cargo test
 
+# The stack of 64 KiB and the hundred thousand rules that a release build has to bear; building it takes minutes.
+test-release:
+	cargo test --release --test hostile
+
 # Times say something only beside each other: the table at the end is of ratios.
 bench:
 	cargo bench --bench language
 	cargo bench --bench lsp
 
 # A minute for each target; see fuzz/README.md.
+FUZZ_SECONDS ?= 60
 fuzz:
 	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
 	for target in lex parse format render lint editor decide request lsp; do \
 	    mkdir -p fuzz/corpus/$$target; \
 	    dictionary=fuzz/policy.dict; case $$target in request|lsp) dictionary=fuzz/json.dict;; esac; \
 	    RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none $$target fuzz/corpus/$$target policies tests/lint -- \
-	        -max_total_time=60 -max_len=4096 -timeout=5 -rss_limit_mb=1024 -dict=$$dictionary; \
+	        -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=5 -rss_limit_mb=1024 -dict=$$dictionary; \
 	done
+
+# A million random worlds for both evaluators, then thirty minutes for each target; its corpora stay in fuzz/corpus.
+fuzz-long:
+	GATEHOUSE_CASES=1000000 cargo test --release --test eval both_evaluators_give_one_answer
+	$(MAKE) fuzz FUZZ_SECONDS=1800
 
 lint:
 	cargo fmt --check

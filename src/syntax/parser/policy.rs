@@ -153,7 +153,8 @@ impl<'a> Reader<'a> {
 
     /// Reads items and `}`, behind a `{`.
     pub(super) fn rest_of_block(&mut self, input: Stream<'a>) -> (Stream<'a>, Block) {
-        let mut items = Vec::new();
+        // Most blocks have one item.
+        let mut items = Vec::with_capacity(1);
         let input = self.items(input, &mut items);
         let brace = self.braces.pop().unwrap_or(Brace { span: input.gap(), implied: true });
         let rest = if input.token() == Some(Token::RightBrace) {

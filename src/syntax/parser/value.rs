@@ -90,7 +90,8 @@ impl<'a> Reader<'a> {
 
     /// Text and variables of a string, from what stands between its quotes; `offset` is where that begins.
     fn pieces(&mut self, text: &str, offset: usize) -> Vec<Piece> {
-        let mut pieces = Vec::new();
+        // Nearly every value is one piece.
+        let mut pieces = Vec::with_capacity(1);
         let mut plain = String::new();
         let mut rest = text;
         while let Some(at) = rest.find(['\\', '[']) {

@@ -1,0 +1,7 @@
+//! Hostile documents are answered within a small stack and 72 MiB, by every part of the language that sees them.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod documents;
+mod growth;
+mod meter;
+mod pipeline;
