@@ -12,7 +12,7 @@ use gatehouse::{
     format::{Refusal, format as in_canonical_form, print, without_layout, without_places},
     limits::DIAGNOSTICS_SHOWN_MAX,
     lint::lint as look_through,
-    source::Source,
+    source::{Source, Span},
     syntax::{Parse, parse as read, token_spans},
 };
 
@@ -78,20 +78,20 @@ pub fn editor(data: &[u8]) {
     let place = place.iter().fold(0, |sum, it| sum * 256 + usize::from(*it));
     let offset = (0..=place % (source.text().len() + 1)).rev().find(|it| source.text().is_char_boundary(*it)).unwrap();
     let documents = [(&source, &parse)];
-    let inside = |span: gatehouse::source::Span| {
-        assert!(source.text().get(span.range()).is_some(), "{span:?} is outside");
-    };
-    editor::complete(&documents, 0, offset).iter().for_each(|it| inside(it.replaces));
-    editor::hover(&documents, 0, offset).iter().for_each(|it| inside(it.span));
-    editor::definitions(&documents, 0, offset).iter().for_each(|it| inside(it.span));
-    editor::references(&documents, 0, offset, true).iter().for_each(|it| inside(it.span));
-    editor::folds(&source, &parse).into_iter().for_each(inside);
-    editor::outline(&source, &parse).iter().for_each(|it| inside(it.span));
     let words = editor::highlights(&source, &parse);
     assert!(words.is_sorted_by(|a, b| a.span.end <= b.span.start), "one word over another");
-    words.iter().for_each(|it| inside(it.span));
+    let mut spans: Vec<Span> = words.iter().map(|it| it.span).collect();
+    spans.extend(editor::complete(&documents, 0, offset).iter().map(|it| it.replaces));
+    spans.extend(editor::hover(&documents, 0, offset).iter().map(|it| it.span));
+    spans.extend(editor::definitions(&documents, 0, offset).iter().map(|it| it.span));
+    spans.extend(editor::references(&documents, 0, offset, true).iter().map(|it| it.span));
+    spans.extend(editor::folds(&source, &parse));
+    spans.extend(editor::outline(&source, &parse).iter().map(|it| it.span));
     if let Ok(edits) = editor::rename(&documents, &[], (0, offset), "zz") {
-        edits.iter().for_each(|(_, it)| inside(it.span));
+        spans.extend(edits.iter().map(|(_, it)| it.span));
+    }
+    for span in spans {
+        assert!(source.text().get(span.range()).is_some(), "{span:?} is outside");
     }
 }
 
@@ -176,8 +176,10 @@ pub fn lsp(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     // What is on disk is not asked for: a finding has to be one everywhere.
     let lines = text.lines().take(32).filter(|it| !it.contains("file:"));
-    let input: String =
-        BEGINNING.into_iter().chain(lines).map(|it| format!("Content-Length: {}\r\n\r\n{it}", it.len())).collect();
+    let mut input = String::new();
+    for it in BEGINNING.into_iter().chain(lines) {
+        input.extend(["Content-Length: ", &it.len().to_string(), "\r\n\r\n", it]);
+    }
     let mut output = Vec::new();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(gatehouse::lsp::serve_on(std::io::Cursor::new(input), &mut output));

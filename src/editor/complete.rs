@@ -12,7 +12,7 @@ use crate::{
     source::Span,
     syntax::{
         ast::Operator,
-        vocabulary::{CONTEXT_TYPES, RESOURCE_TYPES, resource_type},
+        vocabulary::{CONTEXT_TYPES, RESOURCE_TYPES, ResourceType, resource_type},
     },
 };
 
@@ -190,7 +190,7 @@ impl List<'_> {
 
     fn permits(&mut self) {
         let on = self.spot.on;
-        for it in resource_type(on).into_iter().flat_map(|it| it.permits()) {
+        for it in resource_type(on).into_iter().flat_map(ResourceType::permits) {
             self.value(CompletionKind::Value, it, meaning::permit(on, it).unwrap_or_default());
         }
     }

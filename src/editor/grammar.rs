@@ -198,12 +198,10 @@ impl<'a> Reader<'a> {
                 self.realm = text;
                 At::Realm
             }
-            At::Item | At::Condition => At::Claim { claim_type: text },
-            At::Claim { claim_type } => At::Value { claim_type, value: text },
+            At::Claim { claim_type } | At::Arrow { claim_type, .. } => At::Value { claim_type, value: text },
             At::Value { claim_type, .. } if text == "," => At::Claim { claim_type },
             At::Value { claim_type, value } if text == "->" => At::Arrow { claim_type, issuer: value },
-            At::Value { .. } => At::Claim { claim_type: text },
-            At::Arrow { claim_type, .. } => At::Value { claim_type, value: text },
+            At::Item | At::Condition | At::Value { .. } => At::Claim { claim_type: text },
             At::If
             | At::Operand
             | At::Left(_)
@@ -258,7 +256,13 @@ mod tests {
             }
             Expects::Asserted { claim_type } => format!("{claim_type} ?"),
             Expects::FactType { issuer } => format!("{issuer}->?"),
-            other => format!("{other:?}"),
+            other @ (Expects::Realm
+            | Expects::Brace
+            | Expects::Item
+            | Expects::Paren
+            | Expects::Comparison
+            | Expects::Operator
+            | Expects::Connective) => format!("{other:?}"),
         };
         (expects, source.slice(spot.word).to_owned())
     }

@@ -9,7 +9,7 @@ use crate::{
     },
     source::Span,
     syntax::{
-        ast::{Local, Name, Operator, Realm, Segment, Value},
+        ast::{Comparison, Local, Name, Operator, Realm, Segment, Value},
         realm,
         vocabulary::is_context,
     },
@@ -63,19 +63,23 @@ fn meaning_of(documents: &Documents<'_>, found: &Found<'_>) -> Option<String> {
         Symbol::Issuer(name) => Some(issuer(&name.text)),
         Symbol::FactType { issuer, claim_type } => Some(fact_type(issuer, claim_type)),
         Symbol::Operator(comparison) => Some(meaning::operator(comparison.operator).to_owned()),
-        Symbol::Compared { comparison, value } => match comparison.operator {
-            Operator::FqnMatch => realm::of_value(value).ok().as_ref().map(realm_meaning),
-            _ if is_on_roles(comparison) => Some(role(documents, on, value.constant()?)),
-            _ if comparison.issuer.is_none() && comparison.claim_type.text == "permit" => {
-                meaning::permit(on, value.constant()?).map(str::to_owned)
-            }
-            _ => None,
-        },
+        Symbol::Compared { comparison, value } => compared(documents, on, comparison, value),
         Symbol::Variable(name) => Some(format!(
             "The segment of the name where the realm has `[{}]`: one whole segment, whatever stands in it.",
             name.text
         )),
     }
+}
+
+fn compared(documents: &Documents<'_>, on: &str, comparison: &Comparison, value: &Value) -> Option<String> {
+    if comparison.operator == Operator::FqnMatch {
+        return realm::of_value(value).ok().as_ref().map(realm_meaning);
+    }
+    if is_on_roles(comparison) {
+        return Some(role(documents, on, value.constant()?));
+    }
+    let is_permit = comparison.issuer.is_none() && comparison.claim_type.text == "permit";
+    meaning::permit(on, value.constant().filter(|_| is_permit)?).map(str::to_owned)
 }
 
 fn asserted(documents: &Documents<'_>, on: &str, claim_type: &str, value: &Value) -> Option<String> {

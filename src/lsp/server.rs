@@ -159,7 +159,9 @@ impl LanguageServer for Backend {
             (trouble, workspace.key_of(&document.uri))
         };
         self.complain(trouble).await;
-        key.into_iter().for_each(|it| self.changes.push(it));
+        if let Some(key) = key {
+            self.changes.push(key);
+        }
     }
 
     async fn did_change(&self, params: DidChangeTextDocumentParams) {
@@ -169,7 +171,9 @@ impl LanguageServer for Backend {
             workspace.change(&document.uri, document.version, params.content_changes);
             workspace.key_of(&document.uri)
         };
-        key.into_iter().for_each(|it| self.changes.push(it));
+        if let Some(key) = key {
+            self.changes.push(key);
+        }
     }
 
     async fn did_save(&self, params: DidSaveTextDocumentParams) {

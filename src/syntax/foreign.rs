@@ -93,8 +93,8 @@ fn is_rego(rest: &str) -> bool {
         (Some("import"), Some(name), _) => {
             ["rego.", "data.", "future.", "input."].iter().any(|it| name.starts_with(it))
         }
-        (Some("default"), Some(_), Some(":=" | "=")) => true,
-        (Some("allow" | "deny" | "violation"), Some("{" | ":="), _)
+        (Some("default"), Some(_), Some(":=" | "="))
+        | (Some("allow" | "deny" | "violation"), Some("{" | ":="), _)
         | (Some("allow" | "deny" | "violation"), Some("if" | "contains"), Some(_)) => true,
         _ => false,
     }

@@ -80,8 +80,8 @@ fn no_fix_called_safe_changes_a_grant_or_needs_a_second_run() {
         let once = folder.read("case.pol");
         let again = folder.policy(&["lint", "--fix", "case.pol"]);
         assert_eq!(folder.read("case.pol"), once, "{}: {}", path.display(), again.err);
-        let read = |text: &str| parse(&Source::new("case.pol", text.as_bytes().to_vec()).unwrap());
-        let (old, new) = (read(&text), read(&once));
+        let parsed = |text: &str| parse(&Source::new("case.pol", text.as_bytes().to_vec()).unwrap());
+        let (old, new) = (parsed(&text), parsed(&once));
         if old.is_usable() {
             assert!(new.is_usable(), "{}", path.display());
             // Errors of the compiler are mended too; such a document granted nothing.

@@ -56,7 +56,7 @@ fn sarif_is_valid_by_its_schema() {
         let results = run["results"].as_array().unwrap();
         assert!(results.len() >= results_min, "{verb}: {results:#?}");
         for it in results {
-            let rule = &run["tool"]["driver"]["rules"][it["ruleIndex"].as_u64().unwrap() as usize];
+            let rule = &run["tool"]["driver"]["rules"][usize::try_from(it["ruleIndex"].as_u64().unwrap()).unwrap()];
             assert_eq!(it["ruleId"], rule["id"]);
         }
     }

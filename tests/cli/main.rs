@@ -1,5 +1,9 @@
 //! What scripts may rely on of the policy tool, tried on the program itself: exit codes, and what stands on which stream.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says loudly what it skips"
+)]
 
 mod contract;
 mod decisions;
