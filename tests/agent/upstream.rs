@@ -103,7 +103,7 @@ async fn line(events: &mut UpstreamEvents) -> String {
 /// So many lines, however many of them come at once.
 async fn lines(events: &mut UpstreamEvents, count: usize) -> Vec<String> {
     let mut text = Vec::new();
-    while !text.ends_with(b"\n") || text.iter().filter(|it| **it == b'\n').count() < count {
+    while !text.ends_with(b"\n") || text.split(|it| *it == b'\n').count() <= count {
         let event = events.next().await.unwrap();
         let UpstreamEvent::Stdout(bytes) = event else { panic!("{event:?}") };
         text.extend(bytes);

@@ -16,7 +16,7 @@ const TAKEN_MAX: usize = 6;
 
 /// What holds of all documents together, in percent. The aim is 100, 100, 95.
 const RIGHT_LINE_MIN: usize = 96;
-const ONE_ERROR_MIN: usize = 98;
+const ONE_ERROR_MIN: usize = 97;
 const MENDED_MIN: usize = 92;
 
 /// Rich in operators, so that slips of each kind find a place.
