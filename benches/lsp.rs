@@ -101,6 +101,8 @@ fn main() {
     let uri = format!("file://{}", path.display());
     let mut server = Server::start();
     server.send(&json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": { "capabilities": {} } }));
+    // Before the answer the server takes nothing else.
+    server.read();
     server.send(&json!({ "jsonrpc": "2.0", "method": "initialized", "params": {} }));
     let document = json!({ "uri": uri, "languageId": "gatehouse", "version": 0, "text": text });
     let params = json!({ "textDocument": document });

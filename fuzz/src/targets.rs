@@ -165,30 +165,80 @@ pub fn request(data: &[u8]) {
     }
 }
 
-/// Messages of an editor, a line each, behind a good beginning: the server answers until the end, and in JSON.
+/// Messages of an editor, a line each, between a good beginning and a good end: every one of them is survived.
 #[cfg(feature = "platform")]
 pub fn lsp(data: &[u8]) {
-    const BEGINNING: [&str; 3] = [
-        r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"capabilities":{}}}"#,
+    const BEGINNING: [&str; 2] = [
         r#"{"jsonrpc":"2.0","method":"initialized","params":{}}"#,
         r#"{"jsonrpc":"2.0","method":"textDocument/didOpen","params":{"textDocument":{"uri":"untitled:a","languageId":"gatehouse","version":1,"text":"job::/a/[n] { if (role == \"x\") { permit ssh role x } }"}}}"#,
     ];
+    const END: &str = r#"{"jsonrpc":"2.0","id":"end","method":"textDocument/hover","params":{"textDocument":{"uri":"untitled:b"},"position":{"line":0,"character":2}}}"#;
     let Ok(text) = std::str::from_utf8(data) else { return };
-    // What is on disk is not asked for: a finding has to be one everywhere.
-    let lines = text.lines().take(32).filter(|it| !it.contains("file:"));
-    let mut input = String::new();
-    for it in BEGINNING.into_iter().chain(lines) {
-        input.extend(["Content-Length: ", &it.len().to_string(), "\r\n\r\n", it]);
-    }
-    let mut output = Vec::new();
+    // What is on disk is not asked for: a finding has to be one everywhere. Behind `exit` nobody answers, and only the last question is
+    // called the end.
+    let lines = text
+        .lines()
+        .take(32)
+        .filter(|it| !it.contains("file:") && !it.contains("exit") && !it.contains("end") && !it.contains('\\'));
+    let lines = lines.filter(|it| is_message(it));
+    let messages: Vec<&str> = BEGINNING.into_iter().chain(lines).chain([END]).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(gatehouse::lsp::serve_on(std::io::Cursor::new(input), &mut output));
-    let output = String::from_utf8(output).unwrap();
-    for message in output.split("Content-Length: ").skip(1) {
-        let (_, body) = message.split_once("\r\n\r\n").unwrap();
-        let message: serde_json::Value = serde_json::from_str(body).unwrap();
-        assert_eq!(message["jsonrpc"], "2.0");
-    }
+    let answers = runtime.block_on(conversation(&messages));
+    let is_end = |it: &serde_json::Value| it["id"] == "end" && it.get("method").is_none();
+    assert!(answers.iter().any(is_end), "the last question is not answered: {answers:?}");
+    assert!(answers.iter().all(|it| it["jsonrpc"] == "2.0"), "{answers:?}");
+}
+
+/// Whether a line is a message. What is none ends the conversation: the library hangs up on whoever does not speak JSON-RPC.
+#[cfg(feature = "platform")]
+fn is_message(line: &str) -> bool {
+    use serde_json::Value;
+
+    let Ok(Value::Object(fields)) = serde_json::from_str::<Value>(line) else { return false };
+    let known = ["jsonrpc", "id", "method", "params"];
+    fields.keys().all(|it| known.contains(&it.as_str()))
+        && fields.get("jsonrpc").is_some_and(|it| it == "2.0")
+        && fields.get("method").is_some_and(Value::is_string)
+        && fields.get("id").is_none_or(|it| it.is_string() || it.is_i64())
+        && fields.get("params").is_none_or(|it| it.is_object() || it.is_array())
+}
+
+/// Everything that the server says to an editor that waits for the first answer and then for nothing.
+#[cfg(feature = "platform")]
+async fn conversation(messages: &[&str]) -> Vec<serde_json::Value> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    const FIRST: &str = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"capabilities":{}}}"#;
+    let framed = |it: &str| ["Content-Length: ", &it.len().to_string(), "\r\n\r\n", it].concat();
+    let (mut to_server, input) = duplex(64 * 1024);
+    let (output, mut from_server) = duplex(64 * 1024);
+    let editor = async {
+        to_server.write_all(framed(FIRST).as_bytes()).await.unwrap();
+        let mut said = Vec::new();
+        while !said.ends_with(b"}") {
+            from_server.read_buf(&mut said).await.unwrap();
+        }
+        let ask = async {
+            for it in messages {
+                // A server that has ended reads no more; that its last answer is missing tells.
+                if to_server.write_all(framed(it).as_bytes()).await.is_err() {
+                    break;
+                }
+            }
+        };
+        let listen = async {
+            let is_last = |said: &[u8]| said.windows(10).any(|it| it == br#""id":"end""#);
+            while !is_last(&said) && from_server.read_buf(&mut said).await.unwrap() > 0 {}
+        };
+        tokio::join!(ask, listen);
+        // Whoever hangs up is owed nothing more.
+        drop(to_server);
+        from_server.read_to_end(&mut said).await.unwrap();
+        String::from_utf8(said).unwrap()
+    };
+    let ((), said) = tokio::join!(gatehouse::lsp::serve_on(input, output), editor);
+    let bodies = said.split("Content-Length: ").skip(1).map(|it| it.split_once("\r\n\r\n").unwrap().1);
+    bodies.map(|it| serde_json::from_str(it).unwrap()).collect()
 }
 
 /// What is read of bytes; a report in its place where they are no text.
