@@ -146,7 +146,7 @@ mod tests {
             "gatehouse://demo/im/a/b",
             "gatehouse:///im/a",
             "gatehouse://demo/IM/a",
-            "gatehouse://demo/root/a",
+            "gatehouse://demo/boss/a",
             "GATEHOUSE://demo/im/a",
             "https://demo/im/a",
             " gatehouse://demo/im/a",

@@ -298,7 +298,7 @@ async fn what_is_no_name_is_refused_and_not_decided() {
     for fqn in [
         "",
         "web",
-        "job::/sandbox/root/../tom::web",
+        "job::/sandbox/eve/../tom::web",
         "job::/a//b::x",
         "job::/a/::x",
         "job::/[name]::x",
