@@ -62,22 +62,6 @@ const COMPLETIONS_MAX: usize = 500;
 /// The identity that the cluster itself gives.
 const AUTH_SERVER: &str = "auth_server@apcera.me";
 
-const OPERATORS: &[(&str, Operator)] = &[
-    ("==", Operator::Equal),
-    ("!=", Operator::NotEqual),
-    ("in", Operator::In),
-    ("beginsWith", Operator::BeginsWith),
-    ("endsWith", Operator::EndsWith),
-    ("fqnMatch", Operator::FqnMatch),
-    ("contains", Operator::Contains),
-    ("matches", Operator::Matches),
-    ("inCidr", Operator::InCidr),
-    ("<", Operator::Less),
-    ("<=", Operator::LessOrEqual),
-    (">", Operator::Greater),
-    (">=", Operator::GreaterOrEqual),
-];
-
 /// What may stand at an offset of a document, the likeliest first.
 ///
 /// ```
@@ -264,9 +248,11 @@ impl List<'_> {
     }
 
     fn operators(&mut self) {
-        for (word, operator) in OPERATORS {
-            let text = if *operator == Operator::In { "in ($0)".to_owned() } else { (*word).to_owned() };
-            self.push(CompletionKind::Operator, word, text, meaning::operator(*operator));
+        // `equals` is another word for `==`, and the formatter writes the latter.
+        for operator in Operator::ALL.iter().copied().filter(|it| *it != Operator::Equals) {
+            let list = if operator == Operator::In { " ($0)" } else { "" };
+            let text = format!("{}{list}", operator.text());
+            self.push(CompletionKind::Operator, operator.text(), text, meaning::operator(operator));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     source::{Source, Span},
-    syntax::token_spans,
+    syntax::{ast::Operator, token_spans},
 };
 
 /// A place as the grammar sees it, and the word that stands there.
@@ -51,23 +51,6 @@ pub(super) struct Comparison<'a> {
     pub(super) claim_type: &'a str,
     pub(super) operator: &'a str,
 }
-
-const OPERATORS: &[&str] = &[
-    "==",
-    "!=",
-    "<",
-    "<=",
-    ">",
-    ">=",
-    "equals",
-    "beginsWith",
-    "endsWith",
-    "fqnMatch",
-    "contains",
-    "matches",
-    "inCidr",
-    "in",
-];
 
 /// The place at an offset; none within a comment.
 pub(super) fn spot(source: &Source, offset: usize) -> Option<Spot<'_>> {
@@ -231,7 +214,9 @@ impl<'a> Reader<'a> {
             (At::LeftArrow { issuer }, _) => {
                 At::Left(Comparison { issuer: Some(issuer), claim_type: text, operator: "" })
             }
-            (At::Left(left), _) if OPERATORS.contains(&text) => At::Operator(Comparison { operator: text, ..left }),
+            (At::Left(left), _) if Operator::ALL.iter().any(|it| it.text() == text) => {
+                At::Operator(Comparison { operator: text, ..left })
+            }
             (At::Operand | At::Left(_), _) => At::Left(Comparison { issuer: None, claim_type: text, operator: "" }),
             _ => At::Compared,
         }

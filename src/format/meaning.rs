@@ -172,6 +172,6 @@ fn test(comparison: &Comparison, value: &Value) -> String {
     let issuer = comparison.issuer.as_ref().map_or("", |it| it.text.as_str());
     let is_equal = matches!(comparison.operator, Operator::Equals | Operator::In);
     let operator = if is_equal { Operator::Equal } else { comparison.operator };
-    let (claim_type, operator) = (&comparison.claim_type.text, word::operator(operator));
+    let (claim_type, operator) = (&comparison.claim_type.text, operator.text());
     format!("{issuer}->{claim_type} {operator} {}", word::quoted(&value.pieces))
 }

@@ -1,7 +1,7 @@
 //! Words, strings and names as text: what is never broken over lines.
 
 use crate::syntax::{
-    ast::{Asserted, Comparison, Local, Operator, Piece, Realm, Segment, Value},
+    ast::{Asserted, Comparison, Local, Piece, Realm, Segment, Value},
     character::{is_name, is_word},
     realm::is_variable_character,
 };
@@ -48,7 +48,7 @@ impl Quotes {
 
 /// `issuer->type operator`.
 pub(super) fn subject(comparison: &Comparison) -> String {
-    let (claim_type, operator) = (&comparison.claim_type.text, operator(comparison.operator));
+    let (claim_type, operator) = (&comparison.claim_type.text, comparison.operator.text());
     match &comparison.issuer {
         Some(issuer) => format!("{}->{claim_type} {operator}", issuer.text),
         None => format!("{claim_type} {operator}"),
@@ -130,25 +130,5 @@ fn path(out: &mut String, segments: &[Segment]) {
             Segment::Literal(name) => out.push_str(&name.text),
             Segment::Variable(name) => out.extend(["[", name.text.as_str(), "]"]),
         }
-    }
-}
-
-/// As it is written.
-pub(super) fn operator(operator: Operator) -> &'static str {
-    match operator {
-        Operator::Equal => "==",
-        Operator::Equals => "equals",
-        Operator::BeginsWith => "beginsWith",
-        Operator::EndsWith => "endsWith",
-        Operator::FqnMatch => "fqnMatch",
-        Operator::NotEqual => "!=",
-        Operator::Contains => "contains",
-        Operator::Matches => "matches",
-        Operator::InCidr => "inCidr",
-        Operator::Less => "<",
-        Operator::LessOrEqual => "<=",
-        Operator::Greater => ">",
-        Operator::GreaterOrEqual => ">=",
-        Operator::In => "in",
     }
 }

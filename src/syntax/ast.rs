@@ -187,6 +187,52 @@ pub enum Operator {
     In,
 }
 
+impl Operator {
+    /// All of them, as a list of them reads best.
+    pub const ALL: &[Self] = &[
+        Self::Equal,
+        Self::Equals,
+        Self::NotEqual,
+        Self::In,
+        Self::BeginsWith,
+        Self::EndsWith,
+        Self::FqnMatch,
+        Self::Contains,
+        Self::Matches,
+        Self::InCidr,
+        Self::Less,
+        Self::LessOrEqual,
+        Self::Greater,
+        Self::GreaterOrEqual,
+    ];
+
+    /// As it is written.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Equal => "==",
+            Self::Equals => "equals",
+            Self::BeginsWith => "beginsWith",
+            Self::EndsWith => "endsWith",
+            Self::FqnMatch => "fqnMatch",
+            Self::NotEqual => "!=",
+            Self::Contains => "contains",
+            Self::Matches => "matches",
+            Self::InCidr => "inCidr",
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterOrEqual => ">=",
+            Self::In => "in",
+        }
+    }
+
+    /// Those that are words and stand between two values; `in` stands before a list.
+    pub fn words() -> impl Iterator<Item = Self> {
+        let is_word = |it: &Self| *it != Self::In && it.text().starts_with(|c: char| c.is_ascii_alphabetic());
+        Self::ALL.iter().copied().filter(is_word)
+    }
+}
+
 /// A pattern of fully qualified names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Realm {

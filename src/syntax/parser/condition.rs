@@ -14,17 +14,6 @@ use crate::{
     },
 };
 
-/// The operators that are words.
-const WORDS: [(&str, Operator); 7] = [
-    ("equals", Operator::Equals),
-    ("beginsWith", Operator::BeginsWith),
-    ("endsWith", Operator::EndsWith),
-    ("fqnMatch", Operator::FqnMatch),
-    ("contains", Operator::Contains),
-    ("matches", Operator::Matches),
-    ("inCidr", Operator::InCidr),
-];
-
 /// What other languages call them.
 const FOREIGN: [(&str, &str); 14] = [
     ("is", "=="),
@@ -157,8 +146,8 @@ impl<'a> Reader<'a> {
             Token::Greater => Operator::Greater,
             Token::GreaterOrEqual => Operator::GreaterOrEqual,
             Token::Misspelled => self.misspelled_operator(lexeme),
-            Token::Word => match WORDS.iter().find(|(word, _)| *word == lexeme.text) {
-                Some((_, operator)) => *operator,
+            Token::Word => match Operator::words().find(|it| it.text() == lexeme.text) {
+                Some(operator) => operator,
                 None => return self.unknown_operator(input, rest, lexeme),
             },
             _ => return Err(self.without_operator(input)),
@@ -274,7 +263,7 @@ impl<'a> Reader<'a> {
         if !lexeme.flawed {
             let text = lexeme.text;
             let foreign = FOREIGN.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, sign)| *sign);
-            let near = foreign.or_else(|| closest(text, WORDS.iter().map(|(word, _)| *word)));
+            let near = foreign.or_else(|| closest(text, Operator::words().map(Operator::text)));
             let message = format!("no operator `{}`", short(text));
             let error = Diagnostic::new(Code::UnknownOperator, lexeme.span, message, "not an operator");
             self.push(match near {
@@ -390,7 +379,7 @@ fn is_negation(input: Stream<'_>) -> bool {
 }
 
 fn is_operator_word(text: &str) -> bool {
-    text == "in" || WORDS.iter().any(|(word, _)| *word == text)
+    text == Operator::In.text() || Operator::words().any(|it| it.text() == text)
 }
 
 /// The only part, or all of them as one.
