@@ -9,25 +9,45 @@ use tokio::sync::Notify;
 use tower_lsp_server::{Client, ls_types::Uri};
 
 use crate::{
-    compile::{System, check_parsed},
+    compile::{Finding, System, check_parsed},
     diagnostic::Diagnostic,
     limits::DIAGNOSTICS_SHOWN_MAX,
     lint::lint_each,
     lsp::{
         convert,
+        document::Document,
+        text::Encoding,
         workspace::{Set, SetKey, Workspace},
     },
     source::Source,
     syntax::Parse,
 };
 
+/// Bytes of a set up to which errors and lints are told together. In a larger one errors come first, because lints take
+/// several times as long and whoever types waits for neither.
+const TOGETHER_BYTES_MAX: usize = 64 * 1024;
+
 /// What was found in each document of a set, by place.
 pub(super) fn findings(set: &Set) -> Vec<Vec<Diagnostic>> {
-    let given: Vec<(&Source, &Parse)> = set.documents.iter().map(|it| (&it.source, it.parse())).collect();
+    let given = documents(set);
     let mut all = check_parsed(&given, System::Included);
     if let Some(settings) = &set.settings {
         all.extend(lint_each(&given, System::Included, settings));
     }
+    by_document(&given, all)
+}
+
+/// The errors alone.
+fn errors(set: &Set) -> Vec<Vec<Diagnostic>> {
+    let given = documents(set);
+    by_document(&given, check_parsed(&given, System::Included))
+}
+
+fn documents(set: &Set) -> Vec<(&Source, &Parse)> {
+    set.documents.iter().map(|it| (&it.source, it.parse())).collect()
+}
+
+fn by_document(given: &[(&Source, &Parse)], all: Vec<Finding>) -> Vec<Vec<Diagnostic>> {
     let mut by_document = vec![Vec::new(); given.len()];
     for it in all {
         if let Some(own) = by_document.get_mut(it.source) {
@@ -55,6 +75,10 @@ impl Changes {
         lock(&self.keys).insert(key);
         self.wake.notify_one();
     }
+
+    fn is_pending(&self, key: &SetKey) -> bool {
+        lock(&self.keys).contains(key)
+    }
 }
 
 /// Tells the editor what is wrong with the sets that changed, for as long as there is an editor.
@@ -69,23 +93,21 @@ pub(super) async fn run(changes: Arc<Changes>, workspace: Arc<Mutex<Workspace>>,
                 let workspace = lock(&workspace);
                 (workspace.set(&key), workspace.encoding)
             };
-            let found = tokio::task::spawn_blocking(move || {
-                let found = findings(&set);
-                let each = set.documents.iter().zip(&found);
-                let all: Vec<_> = each
-                    .map(|(document, own)| {
-                        let own = own.iter().map(|it| convert::diagnostic(document, it, encoding)).collect();
-                        (document.uri.clone(), document.version, own)
-                    })
-                    .collect();
-                all
-            });
-            // It can only fail by a panic, which is told on standard error; the next change is looked through again.
-            if let Ok(found) = found.await {
-                told.tell(&client, key, found).await;
+            let set = Arc::new(set);
+            if is_large(&set) {
+                told.tell_what(errors, &client, &key, &set, encoding).await;
+                // Lints of a text that is not there any more help nobody.
+                if changes.is_pending(&key) {
+                    continue;
+                }
             }
+            told.tell_what(findings, &client, &key, &set, encoding).await;
         }
     }
+}
+
+fn is_large(set: &Set) -> bool {
+    set.documents.iter().map(|it| it.source.text().len()).sum::<usize>() > TOGETHER_BYTES_MAX
 }
 
 /// What of one document the editor is to show.
@@ -96,6 +118,29 @@ type OfDocument = (Uri, Option<i32>, Vec<tower_lsp_server::ls_types::Diagnostic>
 struct Told(BTreeMap<SetKey, BTreeMap<String, OfDocument>>);
 
 impl Told {
+    /// Looks for something beside the conversation, and tells what came of it.
+    async fn tell_what(
+        &mut self,
+        find: fn(&Set) -> Vec<Vec<Diagnostic>>,
+        client: &Client,
+        key: &SetKey,
+        set: &Arc<Set>,
+        encoding: Encoding,
+    ) {
+        let set = Arc::clone(set);
+        let found = tokio::task::spawn_blocking(move || {
+            let of_document = |(document, own): (&Arc<Document>, Vec<Diagnostic>)| {
+                let own = own.iter().map(|it| convert::diagnostic(document, it, encoding)).collect();
+                (document.uri.clone(), document.version, own)
+            };
+            set.documents.iter().zip(find(&set)).map(of_document).collect()
+        });
+        // It can only fail by a panic, which is told on standard error; the next change is looked through again.
+        if let Ok(found) = found.await {
+            self.tell(client, key.clone(), found).await;
+        }
+    }
+
     async fn tell(&mut self, client: &Client, key: SetKey, found: Vec<OfDocument>) {
         let mut before = self.0.remove(&key).unwrap_or_default();
         let mut now = BTreeMap::new();

@@ -304,6 +304,18 @@ fn a_document_that_is_too_large_is_one_mistake_until_it_is_cut() {
 }
 
 #[test]
+fn errors_of_a_large_set_are_told_before_its_lints() {
+    let text = format!("job::/a {{ {{ permit read }} }}\n{}", "// a\n".repeat(20_000));
+    let mut editor = Editor::start(&[("a.pol", &text)]);
+    editor.open("a.pol");
+    assert_eq!(editor.codes_when("a.pol", Some(1), |_| true), NOTHING);
+    assert_eq!(editor.codes_when("a.pol", Some(1), |_| true), ["W0103"]);
+    editor.change("a.pol", 2, &range((20_001, 0), (20_001, 0)), "jobs::/ {}");
+    assert_eq!(editor.codes_when("a.pol", Some(2), |_| true), ["E0201"]);
+    assert_eq!(editor.codes_when("a.pol", Some(2), |_| true), ["W0103", "E0201"]);
+}
+
+#[test]
 fn settings_with_mistakes_are_told_and_nothing_is_linted_by_others() {
     let mut editor = Editor::start(&[("a.pol", USES), (".gatehouse.toml", "[lint.levels]\nnothing = \"off\"\n")]);
     editor.open("a.pol");
