@@ -53,3 +53,13 @@ pub const SUITE_FACTS_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Changed documents that tests are held against in one run; each is compiled with its whole set.
 pub const MUTANTS_MAX: usize = 10_000;
+
+/// Errors in a document up to which slips of the fingers are looked for; more of them are no slips.
+pub const SLIP_ERRORS_MAX: usize = 32;
+
+/// Bytes of the text around one mistake that is read anew for each slip that may be there.
+pub const SLIP_TEXT_BYTES_MAX: usize = 4 * 1024;
+
+/// Bytes read anew for all slips of one document together: half of what a document may have, so that the time to read it
+/// stays within a small multiple.
+pub const SLIP_TRIED_BYTES_MAX: usize = 256 * 1024;

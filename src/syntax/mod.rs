@@ -10,6 +10,7 @@ mod lexer;
 pub mod literal;
 mod parser;
 pub mod realm;
+mod slip;
 mod stream;
 pub mod suggest;
 mod token;

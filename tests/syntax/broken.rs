@@ -2,7 +2,7 @@
 //!
 //! The table is printed; the sums may rise, never fall. What is no error after the slip does not count.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, ops::Range, path::Path};
 
 use gatehouse::{
     diagnostic::{Diagnostic, Fix, mend::apply},
@@ -14,10 +14,15 @@ use gatehouse::{
 /// Documents of one kind of slip that are taken from one good document.
 const TAKEN_MAX: usize = 6;
 
-/// What holds of all documents together, in percent. The aim is 100, 100, 95.
-const RIGHT_LINE_MIN: usize = 96;
-const ONE_ERROR_MIN: usize = 97;
-const MENDED_MIN: usize = 92;
+/// What holds of all documents with one slip together, in percent.
+const RIGHT_LINE_MIN: usize = 99;
+const ONE_ERROR_MIN: usize = 99;
+const MENDED_MIN: usize = 98;
+
+/// What holds of all documents with slips in two to four of their policies, in percent: each told on its line and no more,
+/// and all of them mended by the first fix of each.
+const EACH_ONCE_MIN: usize = 99;
+const ALL_MENDED_MIN: usize = 97;
 
 /// Rich in operators, so that slips of each kind find a place.
 const OWN: &str = r#"// Everything at once.
@@ -101,6 +106,8 @@ struct Broken {
     text: String,
     /// Where the slip is.
     at: usize,
+    /// The character that is gone, if it is only one.
+    lost: Option<char>,
 }
 
 #[derive(Default)]
@@ -141,7 +148,7 @@ fn read(text: &str) -> (Source, Parse) {
 
 fn replaced(text: &str, from: &str, to: &str) -> Vec<Broken> {
     let places = text.match_indices(from).map(|(at, _)| at);
-    places.map(|at| Broken { text: [&text[..at], to, &text[at + from.len()..]].concat(), at }).collect()
+    places.map(|at| Broken { text: [&text[..at], to, &text[at + from.len()..]].concat(), at, lost: None }).collect()
 }
 
 /// The same slip of the fingers at each character but line ends.
@@ -153,7 +160,11 @@ fn typed(text: &str, slip: fn(char, char) -> Option<String>) -> Vec<Broken> {
             it if it.chars().count() == 2 && it.starts_with(next) && c != next => (it, c.len_utf8() + next.len_utf8()),
             it => (it, c.len_utf8()),
         };
-        Some(Broken { text: [&text[..at], &instead, &text[at + used..]].concat(), at })
+        Some(Broken {
+            text: [&text[..at], &instead, &text[at + used..]].concat(),
+            at,
+            lost: instead.is_empty().then_some(c),
+        })
     });
     broken.collect()
 }
@@ -175,6 +186,7 @@ fn single_quoted(text: &str) -> Vec<Broken> {
         .map(|(first, second)| Broken {
             text: [&text[..first], "'", &text[first + 1..second], "'", &text[second + 1..]].concat(),
             at: first,
+            lost: None,
         })
         .collect()
 }
@@ -201,7 +213,8 @@ fn count(kind: &str, good: &Parse, broken: &Broken, count: &mut Count) {
     let errors: Vec<&Diagnostic> = parse.diagnostics.iter().filter(|it| it.is_error()).collect();
     let line = source.line(broken.at);
     // A missing brace is missing at the end of one line as well as at the start of the next.
-    let is_near = |it: &&Diagnostic| source.line(it.span.start).abs_diff(line) <= usize::from(kind.ends_with("lost"));
+    let is_lost = kind.ends_with("lost") || broken.lost.is_some_and(|it| matches!(it, '{' | '}'));
+    let is_near = |it: &&Diagnostic| source.line(it.span.start).abs_diff(line) <= usize::from(is_lost);
     let (right_line, one) = (errors.first().is_some_and(is_near), errors.len() == 1);
     let is_mended =
         errors.first().and_then(|it| it.fixes.first()).is_some_and(|fix| means(&mended(&broken.text, fix), good));
@@ -242,4 +255,77 @@ fn slips_are_told_once_on_their_line_and_mended() {
     assert!(RIGHT_LINE_MIN <= percent(sum.right_line), "right line: {} %", percent(sum.right_line));
     assert!(ONE_ERROR_MIN <= percent(sum.one_error), "one error: {} %", percent(sum.one_error));
     assert!(MENDED_MIN <= percent(sum.mended), "mended: {} %", percent(sum.mended));
+}
+
+/// What has to be written where, for a good text to become a broken one.
+fn difference(good: &str, broken: &str) -> (Range<usize>, String) {
+    let start = good.bytes().zip(broken.bytes()).take_while(|(a, b)| a == b).count();
+    let most = good.len().min(broken.len()) - start;
+    let end = good.bytes().rev().zip(broken.bytes().rev()).take(most).take_while(|(a, b)| a == b).count();
+    let bounds = |text: &str| {
+        let start = (0..=start).rev().find(|it| text.is_char_boundary(*it)).unwrap();
+        start..(text.len() - end..).find(|it| text.is_char_boundary(*it)).unwrap()
+    };
+    (bounds(good), broken[bounds(broken)].to_owned())
+}
+
+/// Slips that lie in one policy each, by policy.
+fn slips_by_policy(text: &str, good: &Parse) -> Vec<Vec<(Range<usize>, String)>> {
+    let mut found = vec![Vec::new(); good.document.policies.len()];
+    for (_, broken) in slips(text) {
+        for broken in taken(broken) {
+            let (range, instead) = difference(text, &broken.text);
+            let mut policies = good.document.policies.iter();
+            let own = policies.position(|it| it.span.start < range.start && range.end < it.span.end);
+            if let Some(own) = own {
+                found[own].push((range, instead));
+            }
+        }
+    }
+    found.retain(|it| !it.is_empty());
+    found
+}
+
+/// A text with some slips, in source order.
+fn with_slips(text: &str, slips: &[&(Range<usize>, String)]) -> String {
+    let mut broken = text.to_owned();
+    for (range, instead) in slips.iter().rev() {
+        broken.replace_range(range.clone(), instead);
+    }
+    broken
+}
+
+#[test]
+fn slips_in_several_policies_are_told_once_each() {
+    let (mut documents, mut once, mut mended) = (0_usize, 0_usize, 0_usize);
+    for text in good() {
+        let (_, good) = read(&text);
+        let found = slips_by_policy(&text, &good);
+        for round in 0..40_usize {
+            let count = 2 + round % 3;
+            if found.len() < count {
+                continue;
+            }
+            // Every round takes other policies, and of each another slip; the same ones whenever the test runs.
+            let first = round * 7 % (found.len() - count + 1);
+            let slips: Vec<_> = (0..count).map(|at| &found[first + at]).map(|it| &it[round * 31 % it.len()]).collect();
+            let broken = with_slips(&text, &slips);
+            let (source, parse) = read(&broken);
+            let errors: Vec<&Diagnostic> = parse.diagnostics.iter().filter(|it| it.is_error()).collect();
+            let fixes: Vec<&Fix> = errors.iter().filter_map(|it| it.fixes.first()).collect();
+            let is_once = errors.len() == count;
+            let is_mended = means(&apply(&broken, &fixes).text, &good);
+            documents += 1;
+            once += usize::from(is_once);
+            mended += usize::from(is_mended);
+            if !(is_once && is_mended) && std::env::var_os("BROKEN_SHOWN").is_some() {
+                let told: Vec<_> = errors.iter().map(|it| (source.line(it.span.start), it.code, &it.message)).collect();
+                println!("once {is_once} mended {is_mended}: {slips:?} {told:?}\n{broken}\n");
+            }
+        }
+    }
+    println!("{documents} documents with two to four slips: each told once {once}, all mended {mended}");
+    assert!(500 <= documents, "{documents}");
+    assert!(EACH_ONCE_MIN <= once * 100 / documents, "each told once: {once} of {documents}");
+    assert!(ALL_MENDED_MIN <= mended * 100 / documents, "all mended: {mended} of {documents}");
 }

@@ -234,6 +234,22 @@ impl Lexer<'_, '_> {
         self.lexed.comments.push(span);
     }
 
+    /// `/ text` and `/ /text`, with one of the two slashes lost or moved.
+    pub(super) fn half_comment(&mut self, slash: Span) {
+        let line = self.rest().lines().next().unwrap_or_default();
+        let end = slash.end.saturating_add(line.len());
+        let blanks = line.len().saturating_sub(line.trim_start().len());
+        let moved = line.trim_start().starts_with('/');
+        let mark = if moved { slash.end.saturating_add(blanks).saturating_add(1) } else { slash.end };
+        let mark = Span::new(slash.start, mark);
+        self.found.push(
+            Diagnostic::new(Code::ForeignComment, mark, "comments start with `//`", "one `/` begins no comment")
+                .with_fix("write `//`", false, mark, "//"),
+        );
+        self.lexed.comments.push(Span::new(slash.start, end));
+        self.at = end;
+    }
+
     /// `/* ... */`, or without the end of it the rest of the line.
     pub(super) fn block_comment(&mut self, span: Span) {
         let behind = Span::new(span.start.saturating_add(2), self.text.len());

@@ -191,6 +191,9 @@ impl<'a> Lexer<'a, '_> {
         if text.starts_with("/*") && self.expects == Expects::Item {
             return self.block_comment(span);
         }
+        if text == "/" && self.expects == Expects::Item && self.rest().starts_with([' ', '\t']) {
+            return self.half_comment(span);
+        }
         match text.find("//") {
             Some(at) => self.slashes_after_word(token, span, at),
             None => self.push(token, span, text, false),

@@ -13,7 +13,7 @@ use crate::{
         parser::Reader,
         realm,
         suggest::closest,
-        vocabulary::is_context,
+        vocabulary::{CONTEXT_TYPES, is_context},
     },
 };
 
@@ -179,16 +179,22 @@ impl<'a> Reader<'a> {
         if comparison.issuer.is_some() || is_context(&claim_type.text) || !claim_type.text.chars().all(is_name) {
             return;
         }
-        self.push(
-            Diagnostic::new(
-                Code::NotMonotone,
-                comparison.operator_span,
-                format!("`{sign}` does not apply to `{}`, which rules assert", short(&claim_type.text)),
-                "else one more grant could take another away",
-            )
-            .with_label(claim_type.span, "a claim without an issuer is one that rules assert")
-            .with_help("name the issuer, as in `Google->email`, or test for what is there with `==`"),
-        );
+        let error = Diagnostic::new(
+            Code::NotMonotone,
+            comparison.operator_span,
+            format!("`{sign}` does not apply to `{}`, which rules assert", short(&claim_type.text)),
+            "else one more grant could take another away",
+        )
+        .with_label(claim_type.span, "a claim without an issuer is one that rules assert");
+        self.push(match closest(&claim_type.text, CONTEXT_TYPES.iter().copied().filter(|it| it.contains('.'))) {
+            Some(near) => error.with_help(format!("did you mean `{near}`, which the engine supplies?")).with_fix(
+                format!("write `{near}`"),
+                false,
+                claim_type.span,
+                near,
+            ),
+            None => error.with_help("name the issuer, as in `Google->email`, or test for what is there with `==`"),
+        });
     }
 
     /// At most one variable between two slashes.

@@ -21,6 +21,7 @@ use crate::{
         findings::Findings,
         foreign::foreign,
         lexer::{check_normal_form, lex},
+        slip,
         stream::{Parsed, Stream, Trouble, token},
         token::Token,
         vocabulary::{self, ResourceType},
@@ -43,6 +44,13 @@ pub fn parse(source: &Source) -> Parse {
     if let Some(foreign) = foreign(source.text()) {
         return Parse { document: Document::default(), diagnostics: vec![foreign], hidden: 0, comments: Vec::new() };
     }
+    let mut parse = read(source);
+    slip::find(source, &mut parse, read);
+    parse
+}
+
+/// Reads what is policy, however badly written.
+fn read(source: &Source) -> Parse {
     let mut lexical = Findings::default();
     let lexed = lex(&mut lexical, source);
     let mut unnormal = Findings::default();
@@ -60,6 +68,15 @@ struct Brace {
     span: Span,
     /// The text does not have it; it was told that it is missing.
     implied: bool,
+}
+
+/// Where a policy lies, for whoever has to say which of its braces is wrong.
+#[derive(Debug, Clone, Copy)]
+struct Lines {
+    /// `on` and the realm.
+    head: Span,
+    /// With its braces.
+    block: Span,
 }
 
 /// What the rules of the policy at hand stand under.
@@ -91,6 +108,8 @@ struct Reader<'a> {
     borrowed: usize,
     /// `}` that will be left over because a policy stands within another.
     owed: usize,
+    /// The policy that was read last.
+    last: Option<Lines>,
     /// How many lexemes were left when a missing `}` was noticed last.
     noticed: Option<Span>,
 }
@@ -107,6 +126,7 @@ impl<'a> Reader<'a> {
             suspect: None,
             borrowed: 0,
             owed: 0,
+            last: None,
             noticed: None,
         }
     }

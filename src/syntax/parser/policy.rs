@@ -6,7 +6,7 @@ use crate::{
     syntax::{
         ast::{Block, Policy, Realm},
         lexer::Lexeme,
-        parser::{Brace, Ground, Reader, recover},
+        parser::{Brace, Ground, Lines, Reader, recover},
         realm,
         stream::{Parsed, Stream},
         token::Token,
@@ -25,8 +25,10 @@ impl<'a> Reader<'a> {
         let start = input.span();
         let (rest, realm) = self.policy_realm(rest)?;
         (self.suspect, self.borrowed) = (None, 0);
+        let head = start.to(rest.gap());
         let (rest, block) = self.body(rest);
         self.braces.clear();
+        self.last = Some(Lines { head, block: block.span });
         let span = start.to(block.span);
         Ok((rest, realm.map(|realm| Policy { on, realm, block, span })))
     }

@@ -7,10 +7,10 @@ use nom::Input;
 
 use crate::{
     diagnostic::{Code, Diagnostic, printable::short},
-    source::Source,
+    source::{Source, Span},
     syntax::{
         lexer::Lexeme,
-        parser::{Ground, Reader},
+        parser::{Ground, Lines, Reader},
         stream::Stream,
         token::Token,
     },
@@ -263,19 +263,42 @@ impl<'a> Reader<'a> {
                 self.owed = self.owed.saturating_sub(1);
             } else if !told {
                 told = true;
-                self.push(
-                    Diagnostic::new(
-                        Code::UnmatchedBrace,
-                        lexeme.span,
-                        "this `}` closes nothing",
-                        "no `{` is open here",
-                    )
-                    .with_help("take it out, or open the `{` that it was meant for")
-                    .with_fix("remove the `}`", false, lexeme.span, ""),
-                );
+                let error = self.wrong_brace(lexeme.span).unwrap_or_else(|| {
+                    Diagnostic::new(Code::UnmatchedBrace, lexeme.span, "this `}` closes nothing", "no `{` is open here")
+                        .with_help("take it out, or open the `{` that it was meant for")
+                        .with_fix("remove the `}`", false, lexeme.span, "")
+                });
+                self.push(error);
             }
         }
         input
+    }
+
+    /// The brace of the policy before a `}` that closes nothing, where the lines show that this `}` was to close the policy.
+    fn wrong_brace(&self, stray: Span) -> Option<Diagnostic> {
+        let Lines { head, block } = self.last?;
+        let indent = self.source.indent(head.start);
+        if !self.source.is_first_on_line(stray.start) || self.source.indent(stray.start) != indent {
+            return None;
+        }
+        let head_line = self.source.line(head.start);
+        if head_line < self.source.line(block.start) {
+            let is_inner = self.source.is_first_on_line(block.start) && indent < self.source.indent(block.start);
+            let place = Span::at(head.end);
+            let error = Diagnostic::new(Code::UnmatchedBrace, place, "a `{` is missing", "`{` belongs here")
+                .with_label(stray, "so this `}` closes nothing")
+                .with_fix("open the braces", false, place, " {");
+            return is_inner.then_some(error);
+        }
+        let last = Span::new(block.end.saturating_sub(1), block.end);
+        let is_early = head_line < self.source.line(last.start)
+            && !self.source.is_first_on_line(last.start)
+            && self.source.slice(last) == "}";
+        let message = "this `}` closes the policy, and another one follows";
+        let error = Diagnostic::new(Code::UnmatchedBrace, last, message, "one too many, or a `{` is missing before it")
+            .with_label(stray, "this one closes nothing then")
+            .with_fix("remove the `}`", false, last, "");
+        is_early.then_some(error)
     }
 
     /// Items outside of any policy. One finding for all of them up to the next policy.
@@ -289,7 +312,7 @@ impl<'a> Reader<'a> {
         let rest = if rest.since(input) == 0 { rest.skip() } else { rest };
         match (closing, rest.token()) {
             (Some(closing), Some(Token::RightBrace)) => {
-                self.push(
+                let error = self.wrong_brace(rest.span()).unwrap_or_else(|| {
                     Diagnostic::new(
                         Code::UnmatchedBrace,
                         closing.span,
@@ -297,8 +320,9 @@ impl<'a> Reader<'a> {
                         "one too many, or a `{` is missing before it",
                     )
                     .with_label(first, "this stands in no realm now")
-                    .with_fix("remove the `}`", false, closing.span, ""),
-                );
+                    .with_fix("remove the `}`", false, closing.span, "")
+                });
+                self.push(error);
                 rest.skip()
             }
             // `else` was told already.
