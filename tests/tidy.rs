@@ -172,3 +172,32 @@ fn sources() -> BTreeMap<PathBuf, String> {
     }
     res
 }
+
+/// A test that was renamed or taken away is still promised by the tables.
+#[test]
+fn every_test_that_the_security_tables_name_is_there() {
+    let tables = fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    let named: Vec<(&str, &str)> = tables
+        .split('`')
+        .filter(|it| it.starts_with("tests/") || it.starts_with("src/"))
+        .filter_map(|it| it.split_once("::"))
+        .filter(|(path, name)| !path.contains("TOPIC") && !name.is_empty())
+        .collect();
+    assert!(named.len() > 50, "only {} tests are named", named.len());
+    let lacking: Vec<String> = named
+        .iter()
+        .filter(|(path, name)| !has_test(path, name))
+        .map(|(path, name)| format!("{path}::{name}"))
+        .collect();
+    assert_eq!(lacking, Vec::<String>::new(), "tests that SECURITY.md names and nobody wrote");
+}
+
+/// Whether the file has a function marked as a test, or a case, of that name.
+fn has_test(path: &str, name: &str) -> bool {
+    let Ok(text) = fs::read_to_string(root().join(path)) else { return false };
+    if Path::new(path).extension().is_some_and(|it| it == "toml") {
+        return text.contains(&format!("name = \"{name}\""));
+    }
+    let Some((before, _)) = text.split_once(&format!("fn {name}(")) else { return false };
+    before.rsplit('\n').skip(1).take_while(|it| it.trim().starts_with("#[")).any(|it| it.contains("test"))
+}

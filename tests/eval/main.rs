@@ -11,6 +11,7 @@
 mod agreement;
 mod cases;
 mod property;
+mod questions;
 mod regressions;
 mod scale;
 mod subset;

@@ -2,30 +2,37 @@
 
 use std::fmt::Write as _;
 
+use gatehouse::{
+    compile::System,
+    lint::lint,
+    source::Source,
+    syntax::{Parse, parse},
+};
+
 use crate::pipeline::survive;
 
-/// Lines of one kind of finding each; `{n}` is a number of the line's own.
+/// Lines of one kind of finding each, its code in front; `{n}` is a number of the line's own.
 const FINDINGS: &[(&str, &str)] = &[
-    ("W0101 prefix", "job::/p{n} { if (name beginsWith \"a{n}\") { permit read } }\n"),
+    ("W0101 prefix", "job::/p{n}/[v] { if (auth_server@apcera.me->name beginsWith \"[v]\") { permit read } }\n"),
     ("W0103 everyone", "job::/p{n} { { permit all } }\n"),
-    ("W0105 permit", "job::/p{n} { if (a == b{n}) { permit raed } }\n"),
-    ("W0106 claim", "job::/p{n} { if (a == b{n}) { labell x{n} } }\n"),
-    ("W0107 role", "job::/p{n} { if (role == r{n}) { permit read } }\n"),
+    ("W0106 permit", "job::/p{n} { if (a == b{n}) { permit raed } }\n"),
+    ("W0107 claim", "job::/p{n} { if (a == b{n}) { labell x{n} } }\n"),
+    ("W0105 role", "job::/p{n} { if (role == r{n}) { permit read } }\n"),
     ("W0108 mixed", "job::/p{n} { if (a == b{n} || c == d && e == f) { permit read } }\n"),
     ("W0109 no braces", "job::/p{n} { permit read }\n"),
     ("W0114 nobody asks", "job::/p{n} { if (a == b) { role r{n} } }\n"),
     ("W0115 issuer", "job::/p{n} { if (Gogle->email == e{n}) { permit read } }\n"),
     ("W0116 twice", "job::/same { if (a == b) { permit read } }\n"),
-    ("W0118 namespace", "job::/p{n}/a { if (a == b{n}) { issue x } }\n"),
+    ("W0118 namespace", "job::/p{n}/a { if (a == b{n}) { permit issue } }\n"),
     ("W0120 alphabet", "job::/pа{n} { if (a == b) { permit read } }\njob::/pa{n} { if (a == b) { permit read } }\n"),
-    ("W0122 quota", "job::/ { if (a == b) { cpu 5 } }\njob::/p{n} { if (a == b) { cpu 9 } }\n"),
+    ("W0122 quota", "quota::/p{n} { { total.memory \"2GB\" } }\nquota::/p{n}/a { { total.memory \"3GB\" } }\n"),
     ("W0123 variable", "job::/p{n}/[v] { if (a == b) { permit read } }\n"),
     ("W0124 slash", "job::/p{n}/ { if (a == b) { permit read } }\n"),
     ("W0126 nothing", "job::/p{n} { }\n"),
     ("W0128 groups", "job::/p{n} { if (g == a{n} || g == b{n} || g == c{n}) { permit read } }\n"),
     ("W0131 left over", "// allow: W0126 nothing of the kind\njob::/p{n} { if (a == b) { permit read } }\n"),
-    ("errors", "job::/p{n} { if (a = b) { permit read } }\n"),
-    ("chain", "job::/ { if (role == r{n}) { role r{n}x } }\n"),
+    ("E0402 one equals sign", "job::/p{n} { if (a = b) { permit read } }\n"),
+    ("W0105 chain", "job::/ { if (role == r{n}) { role r{n}x } }\n"),
 ];
 
 fn lines(line: &str, count: usize) -> Vec<u8> {
@@ -34,6 +41,25 @@ fn lines(line: &str, count: usize) -> Vec<u8> {
         write!(text, "{}", line.replace("{n}", &at.to_string())).unwrap();
     }
     text.into_bytes()
+}
+
+/// A line that finds something else, or nothing, would measure that.
+#[test]
+fn each_line_is_the_finding_that_it_is_there_for() {
+    let mut others = Vec::new();
+    for (name, line) in FINDINGS {
+        let code = name.split(' ').next().unwrap();
+        let sources = [Source::new("d.pol", lines(line, 3)).unwrap()];
+        let parsed: Vec<Parse> = sources.iter().map(parse).collect();
+        let linted = lint(&sources, &parsed, System::LeftOut);
+        let read = parsed.iter().flat_map(|it| &it.diagnostics);
+        let codes: Vec<&str> = read.chain(linted.iter().map(|it| &it.diagnostic)).map(|it| it.code.code()).collect();
+        // Of two that are alike one is told.
+        if codes.iter().filter(|it| **it == code).count() < 2 {
+            others.push(format!("{name}: {codes:?}"));
+        }
+    }
+    assert!(others.is_empty(), "\n{}\n", others.join("\n"));
 }
 
 #[test]
