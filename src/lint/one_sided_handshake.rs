@@ -50,7 +50,7 @@ impl Lint for OneSidedHandshake {
         }
         for (permit, one, other) in HANDSHAKES {
             for (here, there) in [(one, other), (other, one)] {
-                if !set.chain(there).is_live("permit", permit) {
+                if set.chain(there).is_some_and(|it| !it.is_live("permit", permit)) {
                     check(set, permit, here, there, report);
                 }
             }

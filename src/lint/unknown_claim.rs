@@ -24,19 +24,16 @@
 //! }
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     compile::catalogue::{self, CLAIM_TYPES},
     diagnostic::{Code, Diagnostic, printable::short},
-    lint::{
-        Lint, Report, Set,
-        walk::{claims, comparisons},
-    },
+    lint::{Lint, Report, Set},
     syntax::{
         ast::Name,
         suggest::closest,
-        vocabulary::{CONTEXT_TYPES, RESOURCE_TYPES, is_context},
+        vocabulary::{CONTEXT_TYPES, is_context},
     },
 };
 
@@ -48,21 +45,23 @@ impl Lint for UnknownClaim {
     }
 
     fn check(&self, set: &Set<'_>, report: &mut Report) {
-        for resource_type in RESOURCE_TYPES.iter().map(|it| it.name) {
-            let asserted: BTreeSet<&str> =
-                set.on_type(resource_type).flat_map(claims).map(|it| it.claim.claim_type.text.as_str()).collect();
-            let policies = set.given().filter(|(_, policy)| policy.realm.resource_type.text == resource_type);
-            for (source, policy) in policies {
-                let types = claims(policy).into_iter().map(|it| &it.claim.claim_type);
-                for name in types.filter(|it| !is_known(&it.text, resource_type)) {
-                    report.push(source, diagnose_asserted(name, resource_type));
-                }
-                // What was not read may assert it.
-                let tests = comparisons(policy).into_iter().filter(|it| set.complete && it.issuer.is_none());
-                for name in tests.map(|it| &it.claim_type) {
-                    if !is_known(&name.text, resource_type) && !asserted.contains(name.text.as_str()) {
-                        report.push(source, diagnose_tested(name, resource_type));
-                    }
+        let mut asserted: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for view in &set.policies {
+            let here = asserted.entry(view.resource_type()).or_default();
+            here.extend(view.claims.iter().map(|it| it.claim.claim_type.text.as_str()));
+        }
+        for view in set.views() {
+            let on = view.resource_type();
+            let types = view.claims.iter().map(|it| &it.claim.claim_type);
+            for name in types.filter(|it| !is_known(&it.text, on)) {
+                report.push(view.source, diagnose_asserted(name, on));
+            }
+            // What was not read may assert it.
+            let tests = view.comparisons.iter().filter(|it| set.complete && it.issuer.is_none());
+            for name in tests.map(|it| &it.claim_type) {
+                let is_asserted = || asserted.get(on).is_some_and(|it| it.contains(name.text.as_str()));
+                if !is_known(&name.text, on) && !is_asserted() {
+                    report.push(view.source, diagnose_tested(name, on));
                 }
             }
         }

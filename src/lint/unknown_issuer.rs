@@ -25,7 +25,7 @@
 
 use crate::{
     diagnostic::{Code, Diagnostic, printable::short},
-    lint::{Lint, Report, Set, walk::comparisons},
+    lint::{Lint, Report, Set},
     syntax::{
         ast::{Asserted, Name},
         suggest::closest,
@@ -50,7 +50,7 @@ impl Lint for UnknownIssuer {
 
     fn check(&self, set: &Set<'_>, report: &mut Report) {
         for view in set.views() {
-            let tested = comparisons(view.policy).into_iter().filter_map(|it| it.issuer.as_ref());
+            let tested = view.comparisons.iter().filter_map(|it| it.issuer.as_ref());
             let asserted = view.claims.iter().flat_map(|it| &it.claim.asserted).filter_map(|it| match it {
                 Asserted::Reference { issuer, .. } => Some(issuer),
                 Asserted::Value(_) => None,
