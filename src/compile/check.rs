@@ -1,6 +1,6 @@
 //! What only the compiler can say against documents: each as a whole, and all of them together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::{
     compile::{
@@ -41,7 +41,7 @@ struct Checks<'a> {
 struct Scalars {
     first: BTreeMap<ScalarKey, ScalarValue>,
     // Conditions by their canonical text, so that the same one has the same number everywhere.
-    conditions: BTreeMap<String, usize>,
+    conditions: HashMap<String, usize>,
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -66,8 +66,24 @@ struct Place<'a> {
     variables: Variables,
 }
 
+/// Whether a block, or one in it, asserts a scalar or what no rule may assert.
+fn asserts_some(block: &ast::Block, on: &str) -> bool {
+    block.items.iter().any(|item| match item {
+        ast::Item::Claim(claim) => {
+            let claim_type = claim.claim_type.text.as_str();
+            is_context(claim_type) || combines(claim_type, on) == Combines::Scalar
+        }
+        ast::Item::Block(block) => asserts_some(block, on),
+        ast::Item::Rule(rule) => asserts_some(&rule.block, on),
+    })
+}
+
 impl Checks<'_> {
     fn policy(&mut self, source: usize, policy: &ast::Policy) {
+        // Most policies assert nothing that is looked at here.
+        if !asserts_some(&policy.block, &policy.realm.resource_type.text) {
+            return;
+        }
         let mut variables = Variables::default();
         let pattern = Pattern::of_realm(&policy.realm, &mut variables);
         // Variables by number: `[a]` and `[b]` in one place are one realm.

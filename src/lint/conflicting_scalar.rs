@@ -2,7 +2,7 @@
 //!
 //! Finds two values of a claim that can have only one, on one realm, under conditions that do not exclude each other. Under
 //! the same condition that is an error (E0603). Conditions exclude each other where both ask for the same single-valued fact,
-//! such as a name, and want different values.
+//! such as a name, and want different values or different beginnings.
 //!
 //! ## Why it matters
 //!
@@ -39,7 +39,7 @@ use crate::{
     lint::{Lint, Report, Set, chain::asked},
     source::Span,
     syntax::{
-        ast::{Asserted, Comparison, Expr},
+        ast::{Asserted, Comparison, Expr, Operator},
         vocabulary::is_context,
     },
 };
@@ -112,10 +112,22 @@ fn exclude(set: &Set<'_>, one: &[usize], other: &[usize]) -> bool {
     let others = equalities(other);
     equalities(one).into_iter().any(|one| {
         others.iter().filter(|other| fact(one) == fact(other)).any(|other| {
-            let (Some(one), Some(other)) = (asked(one), asked(other)) else { return false };
-            one.iter().all(|it| !other.contains(it))
+            let (Some(texts), Some(others)) = (asked(one), asked(other)) else {
+                return begin_apart(one, other) || begin_apart(other, one);
+            };
+            texts.iter().all(|it| !others.contains(it))
         })
     })
+}
+
+/// Whether one asks for texts, or for a beginning, and no text that begins so begins as the other asks.
+fn begin_apart(one: &Comparison, other: &Comparison) -> bool {
+    let beginning = |it: &Comparison| it.values.first().and_then(|it| it.constant().map(str::to_owned));
+    let Some(prefix) = beginning(other).filter(|_| other.operator == Operator::BeginsWith) else { return false };
+    if one.operator == Operator::BeginsWith {
+        return beginning(one).is_some_and(|it| !it.starts_with(&prefix) && !prefix.starts_with(&it));
+    }
+    asked(one).is_some_and(|texts| texts.iter().all(|it| !it.starts_with(&prefix)))
 }
 
 fn fact(comparison: &Comparison) -> (&str, &str) {

@@ -30,7 +30,10 @@
 //! }
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet, HashMap},
+};
 
 use unicode_security::{MixedScript, confusable_detection::skeleton};
 
@@ -38,7 +41,7 @@ use crate::{
     diagnostic::{Code, Diagnostic, printable::short},
     lint::{
         Lint, Report, Set,
-        walk::{comparisons, constants, in_place_of, segments},
+        walk::{constants, in_place_of, segments},
     },
     source::Span,
     syntax::ast::{Asserted, Comparison, Operator, Segment},
@@ -56,13 +59,13 @@ impl Lint for ConfusableNames {
 
     fn check(&self, set: &Set<'_>, report: &mut Report) {
         let names = Names::of(set);
-        for ((kind, text), places) in &names.places {
-            let finding = match names.more_frequent(*kind, text) {
+        for ((kind, text), name) in &names.all {
+            let finding = match names.more_frequent(*kind, &name.looks, text) {
                 Some((other, at)) => Finding::Alike(other, at),
-                None if text.is_single_script() => continue,
+                None if text.is_ascii() || text.is_single_script() => continue,
                 None => Finding::Mixed,
             };
-            for place in places.iter().filter(|it| it.source < set.given) {
+            for place in name.places.iter().filter(|it| it.source < set.given) {
                 report.push(place.source, diagnose(set, text, place, &finding));
             }
         }
@@ -70,7 +73,7 @@ impl Lint for ConfusableNames {
 }
 
 /// What a name is a name of: only names of one kind are taken for each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Kind<'a> {
     Segment,
     Role,
@@ -93,10 +96,16 @@ enum Finding<'a> {
     Mixed,
 }
 
+/// What a name looks like, and where it stands.
+struct Name<'a> {
+    looks: Vec<Cow<'a, str>>,
+    places: Vec<Place>,
+}
+
 #[derive(Default)]
 struct Names<'a> {
-    places: BTreeMap<(Kind<'a>, &'a str), Vec<Place>>,
-    looks: BTreeMap<(Kind<'a>, String), BTreeSet<&'a str>>,
+    all: BTreeMap<(Kind<'a>, &'a str), Name<'a>>,
+    looks: HashMap<(Kind<'a>, Cow<'a, str>), BTreeSet<&'a str>>,
 }
 
 impl<'a> Names<'a> {
@@ -109,7 +118,7 @@ impl<'a> Names<'a> {
                     names.add(Kind::Segment, &name.text, Place { source, span: name.span, quoted: None });
                 }
             }
-            for comparison in comparisons(view.policy) {
+            for comparison in view.comparisons.iter().copied() {
                 names.comparison(source, comparison);
             }
             for claim in view.claims.iter().map(|it| it.claim) {
@@ -147,26 +156,34 @@ impl<'a> Names<'a> {
         if text.is_empty() || text.len() > NAME_BYTES_MAX {
             return;
         }
-        let places = self.places.entry((kind, text)).or_default();
-        if places.is_empty() {
-            for look in looks(text) {
-                self.looks.entry((kind, look)).or_default().insert(text);
+        let name = self.all.entry((kind, text)).or_insert_with(|| {
+            let looks = looks(text);
+            for look in &looks {
+                self.looks.entry((kind, look.clone())).or_default().insert(text);
             }
-        }
-        places.push(place);
+            Name { looks, places: Vec::new() }
+        });
+        name.places.push(place);
     }
 
     /// The most frequent name that looks like this one, where it is more frequent or else was there first.
-    fn more_frequent(&self, kind: Kind<'a>, text: &str) -> Option<(&'a str, Place)> {
+    fn more_frequent(&self, kind: Kind<'a>, looks: &[Cow<'a, str>], text: &str) -> Option<(&'a str, Place)> {
         let rank = |text: &'a str| {
-            let places = self.places.get(&(kind, text))?;
+            let places = &self.all.get(&(kind, text))?.places;
             let first = places.first()?;
             Some(((places.len(), std::cmp::Reverse((first.source, first.span))), text, *first))
         };
-        let alike = looks(text).into_iter().filter_map(|look| self.looks.get(&(kind, look)));
+        let alike: Vec<_> = looks.iter().filter_map(|look| self.looks.get(&(kind, look.clone()))).collect();
+        // Most names look like no other.
+        if alike.iter().all(|it| it.len() == 1) {
+            return None;
+        }
         // A crowd of names that look alike is a naming scheme, or an attack on the one who reads the report.
-        let (_, best, place) =
-            alike.flat_map(|it| it.iter().take(ALIKE_MAX)).filter_map(|it| rank(it)).max_by_key(|it| it.0)?;
+        let (_, best, place) = alike
+            .into_iter()
+            .flat_map(|it| it.iter().take(ALIKE_MAX))
+            .filter_map(|it| rank(it))
+            .max_by_key(|it| it.0)?;
         (best != text).then_some((best, place))
     }
 }
@@ -175,9 +192,43 @@ impl<'a> Names<'a> {
 const ALIKE_MAX: usize = 16;
 
 /// What a name looks like: letters by what they resemble, once as they are, once as small letters.
-fn looks(text: &str) -> [String; 2] {
-    let lower = text.to_lowercase();
-    [skeleton(text).collect(), skeleton(&lower).collect()]
+fn looks(text: &str) -> Vec<Cow<'_, str>> {
+    let is_lower = text.bytes().all(|it| it.is_ascii() && !it.is_ascii_uppercase());
+    let mut looks = vec![look(text.into())];
+    if !is_lower {
+        looks.push(look(text.to_lowercase().into()));
+    }
+    looks
+}
+
+/// Asking the tables of Unicode costs more than all else that is done with a name, so those of ASCII stand here.
+fn look(text: Cow<'_, str>) -> Cow<'_, str> {
+    if !text.is_ascii() || text.contains('%') {
+        return skeleton(&text).collect::<String>().into();
+    }
+    if text.bytes().all(|it| resembled(it).is_none()) {
+        return text;
+    }
+    let mut look = String::new();
+    for letter in text.bytes() {
+        match resembled(letter) {
+            Some(other) => look.push_str(other),
+            None => look.push(char::from(letter)),
+        }
+    }
+    look.into()
+}
+
+/// What a letter of ASCII, other than `%`, looks like, if not like itself.
+fn resembled(letter: u8) -> Option<&'static str> {
+    match letter {
+        b'"' => Some("''"),
+        b'0' => Some("O"),
+        b'1' | b'I' | b'|' => Some("l"),
+        b'`' => Some("'"),
+        b'm' => Some("rn"),
+        _ => None,
+    }
 }
 
 fn diagnose(set: &Set<'_>, text: &str, place: &Place, finding: &Finding<'_>) -> Diagnostic {
@@ -216,4 +267,18 @@ fn quoted(place: &Place, text: &str) -> String {
 fn letters(text: &str) -> String {
     let odd: BTreeSet<char> = text.chars().filter(|it| !it.is_ascii()).take(8).collect();
     odd.into_iter().map(|it| format!("U+{:04X}", u32::from(it))).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use unicode_security::confusable_detection::skeleton;
+
+    use crate::lint::confusable_names::look;
+
+    #[test]
+    fn letters_of_ascii_look_as_the_tables_of_unicode_say() {
+        for letter in (0..128).map(|it| char::from(it).to_string()) {
+            assert_eq!(look(letter.as_str().into()), skeleton(&letter).collect::<String>(), "{letter:?}");
+        }
+    }
 }

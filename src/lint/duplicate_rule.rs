@@ -26,7 +26,7 @@
 //! }
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use crate::{
     compile::canonical::canonical_value,
@@ -65,7 +65,7 @@ impl Lint for DuplicateRule {
 /// Where each value of each claim was asserted first, by realm and conditions.
 #[derive(Default)]
 struct First<'s> {
-    at: BTreeMap<(&'s str, &'s [usize], String), (usize, Span)>,
+    at: HashMap<(&'s str, &'s [usize], String), (usize, Span)>,
 }
 
 impl<'s> First<'s> {

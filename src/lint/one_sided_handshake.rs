@@ -1,7 +1,8 @@
 //! `permit bind` on a job, and nobody may bind any service.
 //!
 //! Finds permits for a handshake that no rule of the set grants on the other side: bind (job and service), join (job and
-//! network), map (job and route), promote (job and gateway).
+//! network), map (job and route), promote (job and gateway), and link where all rules that grant it want the same `side`.
+//! Of a document alone, which says nothing about that type of resource, the other side is taken to stand elsewhere.
 //!
 //! ## Why it matters
 //!
@@ -13,6 +14,9 @@
 //! job::/prod {
 //!   if (LDAP->group == "sre") { permit bind }
 //! }
+//! service::/prod {
+//!   if (LDAP->group == "sre") { permit read }
+//! }
 //! ```
 //!
 //! ## Instead
@@ -22,7 +26,7 @@
 //!   if (LDAP->group == "sre") { permit bind }
 //! }
 //! service::/prod {
-//!   if (LDAP->group == "sre") { permit bind }
+//!   if (LDAP->group == "sre") { permit read, bind }
 //! }
 //! ```
 
@@ -30,10 +34,11 @@ use std::collections::BTreeSet;
 
 use crate::{
     diagnostic::{Code, Diagnostic},
-    lint::{Lint, Report, Set, walk::constants},
+    lint::{Lint, Report, Set, chain::asked, set::PolicyView, walk::constants},
+    syntax::ast::Expr,
 };
 
-/// A permit and the two types that need it. A link is between jobs: whether the other job has it is not known here.
+/// A permit and the two types that need it. A link is between jobs.
 const HANDSHAKES: &[(&str, &str, &str)] =
     &[("bind", "job", "service"), ("join", "job", "network"), ("map", "job", "route"), ("promote", "job", "gateway")];
 
@@ -50,12 +55,63 @@ impl Lint for OneSidedHandshake {
         }
         for (permit, one, other) in HANDSHAKES {
             for (here, there) in [(one, other), (other, one)] {
-                if !set.chain(there).is_live("permit", permit) {
+                if speaks_of(set, there) && set.chain(there).is_some_and(|it| !it.is_live("permit", permit)) {
                     check(set, permit, here, there, report);
                 }
             }
         }
+        check_link(set, report);
     }
+}
+
+/// Whether the documents are more than one, or say something about a type. One document alone is mostly a part of a set.
+fn speaks_of(set: &Set<'_>, resource_type: &str) -> bool {
+    set.given > 1 || set.views().any(|view| view.resource_type() == resource_type)
+}
+
+/// Tells it where jobs may be one end of a link only.
+fn check_link(set: &Set<'_>, report: &mut Report) {
+    // Who has all permits has both ends; of a document alone the other end may stand elsewhere.
+    if set.given == 1 || set.chain("job").is_none_or(|it| it.is_live("permit", "all")) {
+        return;
+    }
+    let mut grants = Vec::new();
+    for view in set.policies.iter().filter(|it| it.source < set.given && it.resource_type() == "job") {
+        for place in view.claims.iter().filter(|it| it.claim.claim_type.text == "permit") {
+            for (value, _) in constants(place.claim).filter(|(_, text)| *text == "link") {
+                grants.push((view.source, value.span, side(set, view, place.rule)));
+            }
+        }
+    }
+    let Some((_, _, Some(side))) = grants.first().copied() else { return };
+    if grants.iter().any(|(_, _, other)| *other != Some(side)) {
+        return;
+    }
+    let other = if side == "source" { "destination" } else { "source" };
+    let mut told = BTreeSet::new();
+    for (source, span, _) in grants {
+        if told.insert(source) {
+            let message = format!("nobody has `permit link` as the {other}, and a link needs both sides");
+            let error = Diagnostic::new(Code::OneSidedHandshake, span, message, "grants nothing alone");
+            let help = format!("grant the other side too: `if (side == {other} && ... ) {{ permit link }}`");
+            report.push(source, error.with_help(help));
+        }
+    }
+}
+
+/// The side that a rule wants, where it wants one.
+fn side<'a>(set: &Set<'a>, view: &PolicyView<'_>, rule: Option<usize>) -> Option<&'a str> {
+    let conditions = view.conditions(rule)?.iter().filter_map(|it| set.conditions.get(*it).copied());
+    conditions.into_iter().find_map(|it| {
+        let Expr::Comparison(comparison) = it else { return None };
+        if comparison.issuer.is_some() || comparison.claim_type.text != "side" {
+            return None;
+        }
+        match asked(comparison)?.as_slice() {
+            [side] if matches!(*side, "source" | "destination") => Some(*side),
+            _ => None,
+        }
+    })
 }
 
 /// Tells it once a document: whoever adds the other side mends all of them.

@@ -27,7 +27,6 @@ use crate::{
     lint::{
         Lint, Report, Set,
         prefix_on_template::{begins_as_name, variable_at_end},
-        walk::comparisons,
     },
     syntax::ast::{Comparison, Operator, Piece},
 };
@@ -40,10 +39,10 @@ impl Lint for PrefixNotAtBoundary {
     }
 
     fn check(&self, set: &Set<'_>, report: &mut Report) {
-        for (source, policy) in set.given() {
-            for comparison in comparisons(policy) {
+        for view in set.views() {
+            for comparison in view.comparisons.iter().copied() {
                 if is_within_segment(comparison) {
-                    report.push(source, diagnose(comparison));
+                    report.push(view.source, diagnose(comparison));
                 }
             }
         }

@@ -25,7 +25,7 @@
 
 use crate::{
     diagnostic::{Code, Diagnostic},
-    lint::{Lint, Report, Set, walk::comparisons},
+    lint::{Lint, Report, Set},
     syntax::{
         ast::{Comparison, Operator, Piece},
         vocabulary::RESOURCE_TYPES,
@@ -40,10 +40,10 @@ impl Lint for PrefixOnTemplate {
     }
 
     fn check(&self, set: &Set<'_>, report: &mut Report) {
-        for (source, policy) in set.given() {
-            for comparison in comparisons(policy) {
+        for view in set.views() {
+            for comparison in view.comparisons.iter().copied() {
                 if let Some(variable) = variable_at_end(comparison) {
-                    report.push(source, diagnose(comparison, variable));
+                    report.push(view.source, diagnose(comparison, variable));
                 }
             }
         }

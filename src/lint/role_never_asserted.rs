@@ -30,10 +30,11 @@ use crate::{
     diagnostic::{Code, Diagnostic, printable::short},
     lint::{
         Lint, Report, Set,
-        walk::{claims, comparisons, constants, in_place_of},
+        set::PolicyView,
+        walk::{constants, in_place_of},
     },
     syntax::{
-        ast::{Comparison, Operator, Policy, Value},
+        ast::{Comparison, Operator, Value},
         suggest::closest,
         vocabulary::RESOURCE_TYPES,
     },
@@ -51,11 +52,11 @@ impl Lint for RoleNeverAsserted {
             return;
         }
         let asserted: Roles<'_> = RESOURCE_TYPES.iter().map(|it| (it.name, roles(set, it.name))).collect();
-        for (source, policy) in set.given() {
-            let on = policy.realm.resource_type.text.as_str();
+        for view in set.views() {
+            let on = view.resource_type();
             let Some(here) = asserted.get(on) else { continue };
-            for (value, role) in tested(policy).filter(|(_, role)| !here.contains(role)) {
-                report.push(source, diagnose(&asserted, on, value, role));
+            for (value, role) in tested(view).filter(|(_, role)| !here.contains(role)) {
+                report.push(view.source, diagnose(&asserted, on, value, role));
             }
         }
     }
@@ -69,17 +70,17 @@ pub(super) const SUGGEST_ROLES_MAX: usize = 200;
 
 /// The roles that any document asserts on a type.
 fn roles<'a>(set: &Set<'a>, resource_type: &str) -> BTreeSet<&'a str> {
-    let claims = set.on_type(resource_type).flat_map(claims).map(|place| place.claim);
+    let claims = set.on_type(resource_type).flat_map(|view| &view.claims).map(|place| place.claim);
     claims.filter(|claim| claim.claim_type.text == "role").flat_map(constants).map(|(_, text)| text).collect()
 }
 
 /// The roles that a policy asks for by name.
-fn tested(policy: &Policy) -> impl Iterator<Item = (&Value, &str)> {
-    let is_test = |comparison: &&Comparison| {
+fn tested<'a>(view: &PolicyView<'a>) -> impl Iterator<Item = (&'a Value, &'a str)> {
+    let is_test = |comparison: &&'a Comparison| {
         let by_name = matches!(comparison.operator, Operator::Equal | Operator::Equals | Operator::In);
         by_name && comparison.issuer.is_none() && comparison.claim_type.text == "role"
     };
-    let values = comparisons(policy).into_iter().filter(is_test).flat_map(|it| &it.values);
+    let values = view.comparisons.iter().copied().filter(is_test).flat_map(|it| &it.values);
     values.filter_map(|value| value.constant().map(|text| (value, text)))
 }
 

@@ -31,10 +31,11 @@ use crate::{
     lint::{
         Lint, Report, Set,
         role_never_asserted::SUGGEST_ROLES_MAX,
-        walk::{claims, comparisons, constants, in_place_of},
+        set::PolicyView,
+        walk::{constants, in_place_of},
     },
     syntax::{
-        ast::{Operator, Policy, Value},
+        ast::{Operator, Value},
         suggest::closest,
         vocabulary::RESOURCE_TYPES,
     },
@@ -52,16 +53,16 @@ impl Lint for RoleNeverTested {
             return;
         }
         let tests: Tests<'_> = RESOURCE_TYPES.iter().map(|it| (it.name, Tested::on(set, it.name))).collect();
-        for (source, policy) in set.given() {
-            let on = policy.realm.resource_type.text.as_str();
+        for view in set.views() {
+            let on = view.resource_type();
             let Some(here) = tests.get(on).filter(|it| !it.by_other_means) else { continue };
-            for (value, role) in asserted(policy) {
+            for (value, role) in asserted(view).filter(|(_, role)| !here.roles.contains(role)) {
                 // Where it is tested on a type on which nobody asserts it, or by a misspelt name, `role-never-asserted` tells
                 // it there.
                 let elsewhere = tests.values().any(|it| it.lacks.contains(role));
                 let misspelt = closest(role, here.lacks.iter().copied().take(SUGGEST_ROLES_MAX)).is_some();
-                if !here.roles.contains(role) && !elsewhere && !misspelt {
-                    report.push(source, diagnose(here, on, value, role));
+                if !elsewhere && !misspelt {
+                    report.push(view.source, diagnose(here, on, value, role));
                 }
             }
         }
@@ -84,8 +85,8 @@ impl<'a> Tested<'a> {
     fn on(set: &Set<'a>, resource_type: &str) -> Self {
         let mut tested = Self::default();
         let mut asserted = BTreeSet::new();
-        for policy in set.on_type(resource_type) {
-            for comparison in comparisons(policy).into_iter().filter(|it| it.claim_type.text == "role") {
+        for view in set.on_type(resource_type) {
+            for comparison in view.comparisons.iter().copied().filter(|it| it.claim_type.text == "role") {
                 // An approval has the roles that its giver has on the job.
                 let of_approval = comparison.issuer.as_ref().is_some_and(|it| it.text == "approval");
                 if comparison.issuer.is_some() && !of_approval {
@@ -95,15 +96,15 @@ impl<'a> Tested<'a> {
                 tested.by_other_means |= !by_name || comparison.values.iter().any(|it| it.constant().is_none());
                 tested.roles.extend(comparison.values.iter().filter_map(Value::constant));
             }
-            asserted.extend(self::asserted(policy).map(|(_, role)| role));
+            asserted.extend(self::asserted(view).map(|(_, role)| role));
         }
         tested.lacks = tested.roles.difference(&asserted).copied().collect();
         tested
     }
 }
 
-fn asserted(policy: &Policy) -> impl Iterator<Item = (&Value, &str)> {
-    claims(policy).into_iter().map(|it| it.claim).filter(|it| it.claim_type.text == "role").flat_map(constants)
+fn asserted<'a>(view: &PolicyView<'a>) -> impl Iterator<Item = (&'a Value, &'a str)> {
+    view.claims.iter().map(|it| it.claim).filter(|it| it.claim_type.text == "role").flat_map(constants)
 }
 
 fn diagnose(here: &Tested<'_>, on: &str, value: &Value, role: &str) -> Diagnostic {

@@ -1,6 +1,6 @@
 //! What the rules look at: the documents that hold together, their claims, and what each claim depends on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::{
     compile::{
@@ -9,9 +9,9 @@ use crate::{
         realm::{Pattern, Variables},
     },
     diagnostic::Diagnostic,
-    lint::{Settings, chain::Chain},
+    lint::{Settings, chain::Chain, walk::comparisons},
     source::Source,
-    syntax::{Parse, ast},
+    syntax::{Parse, ast, vocabulary::RESOURCE_TYPES},
 };
 
 /// What depends on more conditions than this is compared with nothing: each rule keeps those around it too.
@@ -29,6 +29,8 @@ pub(super) struct Set<'a> {
     pub(super) policies: Vec<PolicyView<'a>>,
     /// The conditions of all rules by number; those that mean the same have one number.
     pub(super) conditions: Vec<&'a ast::Expr>,
+    // By resource type; empty where the set is not complete, because what cannot come about is not known then.
+    chains: BTreeMap<&'static str, Chain<'a>>,
 }
 
 /// A policy, with its rules and claims side by side.
@@ -43,6 +45,8 @@ pub(super) struct PolicyView<'a> {
     /// Outer ones before those in them.
     pub(super) rules: Vec<RuleView<'a>>,
     pub(super) claims: Vec<ClaimView<'a>>,
+    /// All comparisons of all rules, in the order of the text.
+    pub(super) comparisons: Vec<&'a ast::Comparison>,
 }
 
 /// A rule and what stands around it.
@@ -71,7 +75,8 @@ impl<'a> Set<'a> {
             let read = |policy| reader.policy(source, policy, errors.none_in(policy));
             policies.extend(parse.document.policies.iter().map(read));
         }
-        Self { documents, given, complete, settings, policies, conditions: reader.conditions }
+        let chains = if complete { chains(&policies, given) } else { BTreeMap::new() };
+        Self { documents, given, complete, settings, policies, conditions: reader.conditions, chains }
     }
 
     /// The policies to be looked at, each with the number of its document.
@@ -85,14 +90,13 @@ impl<'a> Set<'a> {
     }
 
     /// The policies of all documents on a resource type.
-    pub(super) fn on_type(&self, resource_type: &str) -> impl Iterator<Item = &'a ast::Policy> {
-        let policies = self.policies.iter().map(|view| view.policy);
-        policies.filter(move |policy| policy.realm.resource_type.text == resource_type)
+    pub(super) fn on_type(&self, resource_type: &str) -> impl Iterator<Item = &PolicyView<'a>> {
+        self.policies.iter().filter(move |view| view.resource_type() == resource_type)
     }
 
-    /// What can be asserted on a resource type, by all documents.
-    pub(super) fn chain<'s>(&'s self, resource_type: &'s str) -> Chain<'a> {
-        Chain::new(self.policies.iter().filter(move |view| view.resource_type() == resource_type), self.given)
+    /// What can be asserted on a resource type, by all documents; none where not all that they say was read.
+    pub(super) fn chain(&self, resource_type: &str) -> Option<&Chain<'a>> {
+        self.chains.get(resource_type)
     }
 
     /// Where a place of a document is, for the help of a finding in another one.
@@ -100,6 +104,14 @@ impl<'a> Set<'a> {
         let Some((document, _)) = self.documents.get(source) else { return String::new() };
         format!("`{}`, line {}", crate::diagnostic::printable::short(document.document()), document.line(offset))
     }
+}
+
+fn chains<'a>(policies: &[PolicyView<'a>], given: usize) -> BTreeMap<&'static str, Chain<'a>> {
+    let chain = |on: &'static str| {
+        let of_type = policies.iter().filter(move |view| view.resource_type() == on);
+        (on, Chain::new(of_type, given))
+    };
+    RESOURCE_TYPES.iter().map(|it| chain(it.name)).collect()
 }
 
 impl<'a> PolicyView<'a> {
@@ -157,7 +169,9 @@ impl Errors {
 /// Makes views, and gives conditions their numbers.
 #[derive(Default)]
 struct Reader<'a> {
-    numbers: BTreeMap<String, usize>,
+    numbers: HashMap<String, usize>,
+    // Kept for its room.
+    text: String,
     conditions: Vec<&'a ast::Expr>,
 }
 
@@ -168,7 +182,9 @@ impl<'a> Reader<'a> {
         let numbers: Vec<String> = (0..variables.names().len()).map(|it| format!("[{it}]")).collect();
         let bound: Vec<&str> = numbers.iter().map(String::as_str).collect();
         let realm = pattern.text(&bound);
-        let mut view = PolicyView { source, policy, readable, realm, variables, rules: Vec::new(), claims: Vec::new() };
+        let comparisons = comparisons(policy);
+        let (rules, claims) = (Vec::new(), Vec::new());
+        let mut view = PolicyView { source, policy, readable, realm, variables, rules, claims, comparisons };
         self.block(&mut view, &policy.block, None);
         view
     }
@@ -203,12 +219,15 @@ impl<'a> Reader<'a> {
     }
 
     fn number(&mut self, view: &PolicyView<'a>, part: &'a ast::Expr) -> usize {
-        let mut text = String::new();
-        canonical_expr(&mut text, part, &view.variables);
-        *self.numbers.entry(text).or_insert_with(|| {
-            self.conditions.push(part);
-            self.conditions.len().saturating_sub(1)
-        })
+        self.text.clear();
+        canonical_expr(&mut self.text, part, &view.variables);
+        if let Some(number) = self.numbers.get(&self.text) {
+            return *number;
+        }
+        let number = self.conditions.len();
+        self.conditions.push(part);
+        self.numbers.insert(self.text.clone(), number);
+        number
     }
 }
 

@@ -1,11 +1,11 @@
 //! A claim type that means nothing on the resource type that it stands on.
 //!
-//! Finds asserted claims that the catalogue does not have on that type of resource, and tests of claims without an issuer
-//! that neither a rule on that type nor the operation brings.
+//! Finds asserted claims that the catalogue does not have on that type of resource and that no rule on that type tests, and
+//! tests of claims without an issuer that neither a rule on that type nor the operation brings.
 //!
 //! ## Why it matters
 //!
-//! Nothing but your own rules asks for such a claim. `deny` and its like grant nothing and take nothing away; `name`
+//! A claim that nothing asks for does nothing. `deny` and its like grant nothing and take nothing away; `name`
 //! without an issuer is not the name of who is logged in.
 //!
 //! ## Example
@@ -24,19 +24,16 @@
 //! }
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     compile::catalogue::{self, CLAIM_TYPES},
     diagnostic::{Code, Diagnostic, printable::short},
-    lint::{
-        Lint, Report, Set,
-        walk::{claims, comparisons},
-    },
+    lint::{Lint, Report, Set},
     syntax::{
         ast::Name,
         suggest::closest,
-        vocabulary::{CONTEXT_TYPES, RESOURCE_TYPES, is_context},
+        vocabulary::{CONTEXT_TYPES, is_context},
     },
 };
 
@@ -48,21 +45,28 @@ impl Lint for UnknownClaim {
     }
 
     fn check(&self, set: &Set<'_>, report: &mut Report) {
-        for resource_type in RESOURCE_TYPES.iter().map(|it| it.name) {
-            let asserted: BTreeSet<&str> =
-                set.on_type(resource_type).flat_map(claims).map(|it| it.claim.claim_type.text.as_str()).collect();
-            let policies = set.given().filter(|(_, policy)| policy.realm.resource_type.text == resource_type);
-            for (source, policy) in policies {
-                let types = claims(policy).into_iter().map(|it| &it.claim.claim_type);
-                for name in types.filter(|it| !is_known(&it.text, resource_type)) {
-                    report.push(source, diagnose_asserted(name, resource_type));
-                }
-                // What was not read may assert it.
-                let tests = comparisons(policy).into_iter().filter(|it| set.complete && it.issuer.is_none());
-                for name in tests.map(|it| &it.claim_type) {
-                    if !is_known(&name.text, resource_type) && !asserted.contains(name.text.as_str()) {
-                        report.push(source, diagnose_tested(name, resource_type));
-                    }
+        let mut asserted: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        let mut tested: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for view in &set.policies {
+            let here = asserted.entry(view.resource_type()).or_default();
+            here.extend(view.claims.iter().map(|it| it.claim.claim_type.text.as_str()));
+            let tests = view.comparisons.iter().filter(|it| it.issuer.is_none());
+            tested.entry(view.resource_type()).or_default().extend(tests.map(|it| it.claim_type.text.as_str()));
+        }
+        for view in set.views() {
+            let on = view.resource_type();
+            let types = view.claims.iter().map(|it| &it.claim.claim_type);
+            // A claim of one's own that rules ask for does what it is there for.
+            let is_own = |name: &Name| tested.get(on).is_some_and(|it| it.contains(name.text.as_str()));
+            for name in types.filter(|it| !is_known(&it.text, on) && !is_own(it)) {
+                report.push(view.source, diagnose_asserted(name, on));
+            }
+            // What was not read may assert it.
+            let tests = view.comparisons.iter().filter(|it| set.complete && it.issuer.is_none());
+            for name in tests.map(|it| &it.claim_type) {
+                let is_asserted = || asserted.get(on).is_some_and(|it| it.contains(name.text.as_str()));
+                if !is_known(&name.text, on) && !is_asserted() {
+                    report.push(view.source, diagnose_tested(name, on));
                 }
             }
         }
@@ -75,8 +79,8 @@ pub(super) fn is_known(claim_type: &str, resource_type: &str) -> bool {
 
 fn diagnose_asserted(name: &Name, on: &str) -> Diagnostic {
     let text = short(&name.text);
-    let message = format!("the claim `{text}` means nothing on `{on}::`");
-    let error = Diagnostic::new(Code::UnknownClaim, name.span, message, "nothing asks for this");
+    let message = format!("`{text}` is no claim of `{on}::`, and no rule there tests it");
+    let error = Diagnostic::new(Code::UnknownClaim, name.span, message, "so this does nothing");
     if matches!(name.text.to_ascii_lowercase().as_str(), "deny" | "forbid" | "allow" | "grant") {
         return error
             .with_help("grants are written `permit read`; there is no way to deny: what nothing grants is denied");
@@ -85,7 +89,7 @@ fn diagnose_asserted(name: &Name, on: &str) -> Diagnostic {
         return error.with_help(elsewhere);
     }
     let known = CLAIM_TYPES.iter().filter(|it| it.is_on(on)).map(|it| it.name);
-    suggest(error, name, known, "a claim of your own is legal; only your own rules will ever ask for it")
+    suggest(error, name, known, "if it is a claim of your own, test it in an `if` on the same type; else remove it")
 }
 
 fn diagnose_tested(name: &Name, on: &str) -> Diagnostic {

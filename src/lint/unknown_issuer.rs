@@ -25,7 +25,7 @@
 
 use crate::{
     diagnostic::{Code, Diagnostic, printable::short},
-    lint::{Lint, Report, Set, walk::comparisons},
+    lint::{Lint, Report, Set},
     syntax::{
         ast::{Asserted, Name},
         suggest::closest,
@@ -50,7 +50,7 @@ impl Lint for UnknownIssuer {
 
     fn check(&self, set: &Set<'_>, report: &mut Report) {
         for view in set.views() {
-            let tested = comparisons(view.policy).into_iter().filter_map(|it| it.issuer.as_ref());
+            let tested = view.comparisons.iter().filter_map(|it| it.issuer.as_ref());
             let asserted = view.claims.iter().flat_map(|it| &it.claim.asserted).filter_map(|it| match it {
                 Asserted::Reference { issuer, .. } => Some(issuer),
                 Asserted::Value(_) => None,
@@ -66,19 +66,20 @@ impl Lint for UnknownIssuer {
 
 fn check(set: &Set<'_>, issuer: &Name) -> Option<Diagnostic> {
     let text = issuer.text.as_str();
-    if RESERVED.contains(&text) {
+    let is_known = match &set.settings.issuers {
+        Some(known) => known.contains(text),
+        None => COMMON.contains(&text),
+    };
+    if is_known || RESERVED.contains(&text) {
         return None;
     }
     let message = format!("no issuer is called `{}`", short(text));
     let error = Diagnostic::new(Code::UnknownIssuer, issuer.span, message, "nobody brings facts under this name");
     let Some(known) = &set.settings.issuers else {
-        let near = closest(text, RESERVED.iter().chain(COMMON).copied()).filter(|_| !COMMON.contains(&text))?;
+        let near = closest(text, RESERVED.iter().chain(COMMON).copied())?;
         let is_slip = near.len() >= MISSPELT_BYTES_MIN || near.eq_ignore_ascii_case(text);
         return is_slip.then(|| suggest(error, issuer, near));
     };
-    if known.contains(text) {
-        return None;
-    }
     Some(match closest(text, RESERVED.iter().copied().chain(known.iter().map(String::as_str))) {
         Some(near) => suggest(error, issuer, near),
         None => error.with_help("it is none of the issuers that this site lists"),

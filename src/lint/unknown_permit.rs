@@ -26,10 +26,11 @@ use crate::{
     diagnostic::{Code, Diagnostic, printable::short},
     lint::{
         Lint, Report, Set,
-        walk::{claims, comparisons, constants, in_place_of},
+        set::PolicyView,
+        walk::{constants, in_place_of},
     },
     syntax::{
-        ast::{Operator, Policy, Value},
+        ast::{Operator, Value},
         suggest::closest,
         vocabulary::{self, RESOURCE_TYPES, ResourceType},
     },
@@ -43,11 +44,11 @@ impl Lint for UnknownPermit {
     }
 
     fn check(&self, set: &Set<'_>, report: &mut Report) {
-        for (source, policy) in set.given() {
-            let Some(resource_type) = vocabulary::resource_type(&policy.realm.resource_type.text) else { continue };
-            for (value, permit) in permits(policy) {
+        for view in set.views() {
+            let Some(resource_type) = vocabulary::resource_type(view.resource_type()) else { continue };
+            for (value, permit) in permits(view) {
                 if !resource_type.has_permit(permit) {
-                    report.push(source, diagnose(resource_type, value, permit));
+                    report.push(view.source, diagnose(resource_type, value, permit));
                 }
             }
         }
@@ -55,14 +56,14 @@ impl Lint for UnknownPermit {
 }
 
 /// The permits that a policy asserts or tests by name.
-fn permits(policy: &Policy) -> Vec<(&Value, &str)> {
-    let claims = claims(policy).into_iter().map(|it| it.claim).filter(|it| it.claim_type.text == "permit");
-    let tests = comparisons(policy).into_iter().filter(|it| {
+fn permits<'a>(view: &PolicyView<'a>) -> impl Iterator<Item = (&'a Value, &'a str)> {
+    let claims = view.claims.iter().map(|it| it.claim).filter(|it| it.claim_type.text == "permit");
+    let tests = view.comparisons.iter().copied().filter(|it| {
         let by_name = matches!(it.operator, Operator::Equal | Operator::Equals | Operator::In);
         by_name && it.issuer.is_none() && it.claim_type.text == "permit"
     });
     let tested = tests.flat_map(|it| &it.values).filter_map(|value| value.constant().map(|text| (value, text)));
-    claims.flat_map(constants).chain(tested).collect()
+    claims.flat_map(constants).chain(tested)
 }
 
 fn diagnose(resource_type: &ResourceType, value: &Value, permit: &str) -> Diagnostic {

@@ -30,9 +30,8 @@ use crate::{
         Lint, Report, Set,
         chain::{Chain, asked, is_of_rules},
         unknown_claim::is_known,
-        walk::comparisons,
     },
-    syntax::{ast::Comparison, vocabulary::RESOURCE_TYPES},
+    syntax::ast::Comparison,
 };
 
 pub(super) struct UnreachableChain;
@@ -43,16 +42,11 @@ impl Lint for UnreachableChain {
     }
 
     fn check(&self, set: &Set<'_>, report: &mut Report) {
-        if !set.complete {
-            return;
-        }
-        for resource_type in RESOURCE_TYPES {
-            let on = resource_type.name;
-            let chain = set.chain(on);
-            for view in set.views().filter(|view| view.resource_type() == on) {
-                for comparison in comparisons(view.policy).into_iter().filter(|it| is_of_rules(it)) {
-                    check(&chain, on, comparison, &mut |diagnostic| report.push(view.source, diagnostic));
-                }
+        for view in set.views() {
+            let on = view.resource_type();
+            let Some(chain) = set.chain(on) else { continue };
+            for comparison in view.comparisons.iter().filter(|it| is_of_rules(it)) {
+                check(chain, on, comparison, &mut |diagnostic| report.push(view.source, diagnostic));
             }
         }
     }

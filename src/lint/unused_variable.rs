@@ -28,12 +28,7 @@ use std::collections::BTreeMap;
 use crate::{
     compile::catalogue::{Combines, combines},
     diagnostic::{Code, Diagnostic, printable::short},
-    lint::{
-        Lint, Report, Set,
-        set::PolicyView,
-        unconditional_grant::grants,
-        walk::{comparisons, segments},
-    },
+    lint::{Lint, Report, Set, set::PolicyView, unconditional_grant::grants, walk::segments},
     source::Span,
     syntax::ast::{Asserted, Piece, Segment, Value},
 };
@@ -75,7 +70,7 @@ fn unused<'a>(view: &PolicyView<'a>) -> BTreeMap<&'a str, Span> {
             twice.push(&name.text);
         }
     }
-    let tested = comparisons(view.policy).into_iter().flat_map(|it| &it.values).flat_map(variables);
+    let tested = view.comparisons.iter().flat_map(|it| &it.values).flat_map(variables);
     let asserted = view.claims.iter().flat_map(|it| &it.claim.asserted).flat_map(|it| match it {
         Asserted::Value(value) => variables(value).collect(),
         Asserted::Reference { .. } => Vec::new(),

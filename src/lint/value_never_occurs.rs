@@ -27,10 +27,7 @@ use crate::{
     compile::realm::Pattern,
     diagnostic::{Code, Diagnostic, printable::short},
     eval::time::is_possible,
-    lint::{
-        Lint, Report, Set,
-        walk::{comparisons, in_place_of},
-    },
+    lint::{Lint, Report, Set, walk::in_place_of},
     syntax::{
         ast::{Comparison, Operator, Value},
         fqn::Fqn,
@@ -50,12 +47,12 @@ impl Lint for ValueNeverOccurs {
     }
 
     fn check(&self, set: &Set<'_>, report: &mut Report) {
-        for (source, policy) in set.given() {
-            for comparison in comparisons(policy).into_iter().filter(|it| it.issuer.is_none()) {
+        for view in set.views() {
+            for comparison in view.comparisons.iter().copied().filter(|it| it.issuer.is_none()) {
                 for value in &comparison.values {
                     let Some(text) = value.constant() else { continue };
                     if let Some(takes) = never(comparison, text) {
-                        report.push(source, diagnose(comparison, value, text, &takes));
+                        report.push(view.source, diagnose(comparison, value, text, &takes));
                     }
                 }
             }

@@ -23,24 +23,26 @@ use crate::{
     syntax::Parse,
 };
 
-/// Bytes of a set up to which errors and lints are told together. In a larger one errors come first, because lints take
-/// several times as long and whoever types waits for neither.
+/// Bytes of a set up to which errors and lints are told together. In a larger one errors come first: whoever types waits
+/// for neither.
 const TOGETHER_BYTES_MAX: usize = 64 * 1024;
 
 /// What was found in each document of a set, by place.
 pub(super) fn findings(set: &Set) -> Vec<Vec<Diagnostic>> {
-    let given = documents(set);
-    let mut all = check_parsed(&given, System::Included);
-    if let Some(settings) = &set.settings {
-        all.extend(lint_each(&given, System::Included, settings));
-    }
-    by_document(&given, all)
+    by_document(&documents(set), with_lints(set, errors(set)))
 }
 
 /// The errors alone.
-fn errors(set: &Set) -> Vec<Vec<Diagnostic>> {
-    let given = documents(set);
-    by_document(&given, check_parsed(&given, System::Included))
+fn errors(set: &Set) -> Vec<Finding> {
+    check_parsed(&documents(set), System::Included)
+}
+
+/// The errors that were found, and the lints.
+fn with_lints(set: &Set, mut errors: Vec<Finding>) -> Vec<Finding> {
+    if let Some(settings) = &set.settings {
+        errors.extend(lint_each(&documents(set), System::Included, settings));
+    }
+    errors
 }
 
 fn documents(set: &Set) -> Vec<(&Source, &Parse)> {
@@ -94,16 +96,25 @@ pub(super) async fn run(changes: Arc<Changes>, workspace: Arc<Mutex<Workspace>>,
                 (workspace.set(&key), workspace.encoding)
             };
             let set = Arc::new(set);
+            let Some(errors) = beside(&set, errors).await else { continue };
             if is_large(&set) {
-                told.tell_what(errors, &client, &key, &set, encoding).await;
+                told.tell(&client, &key, &set, errors.clone(), encoding).await;
                 // Lints of a text that is not there any more help nobody.
                 if changes.is_pending(&key) {
                     continue;
                 }
             }
-            told.tell_what(findings, &client, &key, &set, encoding).await;
+            let Some(all) = beside(&set, |set| with_lints(set, errors)).await else { continue };
+            told.tell(&client, &key, &set, all, encoding).await;
         }
     }
+}
+
+/// What a look at a set gives, taken beside the conversation; none where it panicked. That is told on standard error, and
+/// the next change is looked through again.
+async fn beside<T: Send + 'static>(set: &Arc<Set>, look: impl FnOnce(&Set) -> T + Send + 'static) -> Option<T> {
+    let set = Arc::clone(set);
+    tokio::task::spawn_blocking(move || look(&set)).await.ok()
 }
 
 fn is_large(set: &Set) -> bool {
@@ -118,30 +129,17 @@ type OfDocument = (Uri, Option<i32>, Vec<tower_lsp_server::ls_types::Diagnostic>
 struct Told(BTreeMap<SetKey, BTreeMap<String, OfDocument>>);
 
 impl Told {
-    /// Looks for something beside the conversation, and tells what came of it.
-    async fn tell_what(
-        &mut self,
-        find: fn(&Set) -> Vec<Vec<Diagnostic>>,
-        client: &Client,
-        key: &SetKey,
-        set: &Arc<Set>,
-        encoding: Encoding,
-    ) {
-        let set = Arc::clone(set);
-        let found = tokio::task::spawn_blocking(move || {
-            let of_document = |(document, own): (&Arc<Document>, Vec<Diagnostic>)| {
-                let own = own.iter().map(|it| convert::diagnostic(document, it, encoding)).collect();
-                (document.uri.clone(), document.version, own)
-            };
-            set.documents.iter().zip(find(&set)).map(of_document).collect()
-        });
-        // It can only fail by a panic, which is told on standard error; the next change is looked through again.
-        if let Ok(found) = found.await {
-            self.tell(client, key.clone(), found).await;
-        }
+    /// Tells what was found in a set.
+    async fn tell(&mut self, client: &Client, key: &SetKey, set: &Set, all: Vec<Finding>, encoding: Encoding) {
+        let of_document = |(document, own): (&Arc<Document>, Vec<Diagnostic>)| {
+            let own = own.iter().map(|it| convert::diagnostic(document, it, encoding)).collect();
+            (document.uri.clone(), document.version, own)
+        };
+        let found = set.documents.iter().zip(by_document(&documents(set), all)).map(of_document).collect();
+        self.publish(client, key.clone(), found).await;
     }
 
-    async fn tell(&mut self, client: &Client, key: SetKey, found: Vec<OfDocument>) {
+    async fn publish(&mut self, client: &Client, key: SetKey, found: Vec<OfDocument>) {
         let mut before = self.0.remove(&key).unwrap_or_default();
         let mut now = BTreeMap::new();
         for (uri, version, diagnostics) in found {

@@ -102,7 +102,7 @@ fn what_could_not_be_read_is_not_called_missing() {
     let broken = "job::/b { if (I->g = x) { role ops team x } }";
     assert_eq!(lint_set(&[tested, broken], System::Included), []);
     // A policy beside the broken one was read.
-    let beside = "job::/c { { team x } }";
+    let beside = "job::/c { { teem x } }";
     assert_eq!(lint_set(&[tested, &format!("{broken} {beside}")], System::Included), [UnknownClaim]);
 }
 
@@ -120,8 +120,33 @@ fn claims_that_mean_nothing_are_found() {
     assert_eq!(codes("route::/a { { docker.allow \"*\" } }"), [UnknownClaim]);
     assert_eq!(codes("job::/a { if (name == x) { permit read } }"), [UnknownClaim]);
     assert_eq!(codes("job::/a { if (tag.team == x && owner == y && mfa == totp) { permit read } }"), []);
-    // One's own claim is told where it is asserted, and not where it is asked for.
-    assert_eq!(codes("job::/a { { team x } if (team == x) { permit read } }"), [UnknownClaim]);
+    // One's own claim is told where nothing on its type asks for it.
+    assert_eq!(codes("job::/a { { team x } }"), [UnknownClaim]);
+    assert_eq!(codes("job::/a { { team x } if (team == x) { permit read } }"), []);
+    assert_eq!(codes("job::/a { { team x } if (I->team == x) { permit read } }"), [UnknownClaim]);
+}
+
+#[test]
+fn the_other_side_of_a_handshake_may_stand_in_another_document() {
+    let job = "job::/a { if (I->g == x) { permit bind } }";
+    assert_eq!(codes(job), []);
+    assert_eq!(
+        lint_set(&[job, "route::/http/a { if (I->g == x) { permit read } }"], System::Included),
+        [OneSidedHandshake]
+    );
+    let service = "service::/a { if (I->g == x) { permit read } }";
+    assert_eq!(codes(&format!("{job} {service}")), [OneSidedHandshake]);
+}
+
+#[test]
+fn a_link_from_which_one_end_is_missing_is_found() {
+    let source = "job::/a { if (side == source && I->g == x) { permit link } }";
+    assert_eq!(codes(source), []);
+    let beside = |other: &str| lint_set(&[source, other], System::Included);
+    assert_eq!(beside("route::/http/a { if (I->g == x) { permit read } }"), [OneSidedHandshake]);
+    assert_eq!(beside("job::/b { if (side == destination) { permit link } }"), []);
+    assert_eq!(beside("job::/b { if (I->g == y) { permit link } }"), []);
+    assert_eq!(beside("job::/b { if (I->g == y) { role admin } }"), []);
 }
 
 #[test]
