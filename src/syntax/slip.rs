@@ -208,8 +208,8 @@ impl Search<'_> {
         }
         let parse = self.read_with(region, change)?;
         // A rule that becomes a comment is a rule that is not there.
-        let had = self.comments.iter().filter(|it| region.start <= it.start && it.end <= region.end).count();
-        if had < parse.comments.len() && changed.contains(['{', '}', '"']) {
+        let comments = self.comments.iter().filter(|it| region.start <= it.start && it.end <= region.end).count();
+        if comments < parse.comments.len() && changed.contains(['{', '}', '"']) {
             return None;
         }
         let mut gone = others.to_vec();

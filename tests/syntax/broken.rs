@@ -264,7 +264,7 @@ fn difference(good: &str, broken: &str) -> (Range<usize>, String) {
     let end = good.bytes().rev().zip(broken.bytes().rev()).take(most).take_while(|(a, b)| a == b).count();
     let bounds = |text: &str| {
         let start = (0..=start).rev().find(|it| text.is_char_boundary(*it)).unwrap();
-        start..(text.len() - end..).find(|it| text.is_char_boundary(*it)).unwrap()
+        start..(text.len() - end..=text.len()).find(|it| text.is_char_boundary(*it)).unwrap()
     };
     (bounds(good), broken[bounds(broken)].to_owned())
 }
