@@ -4,6 +4,8 @@
 //! ends. So whatever is likely there is tried: the text around a mistake with one character changed. If it then reads
 //! well, that change is the fix, and the mistakes that it takes away were one.
 
+use std::ops::Range;
+
 use crate::{
     diagnostic::{Code, Diagnostic, Edit, Fix, printable::short},
     limits::{SLIP_ERRORS_MAX, SLIP_TEXT_BYTES_MAX, SLIP_TRIED_BYTES_MAX},
@@ -144,7 +146,7 @@ impl Search<'_> {
         if is_known && others.is_empty() {
             return None;
         }
-        let mut changes = changes(self.source.text(), window, code);
+        let mut changes = changes(self.source, region, window, code);
         changes.sort_by_key(|it| (it.kind, it.span.start.abs_diff(at)));
         let nothing = Change::new(Kind::Mistaken, String::new(), region.start, 0, "");
         let mut elsewhere = others.to_vec();
@@ -195,8 +197,8 @@ impl Search<'_> {
         others: &[usize],
         alone: &[(Code, String)],
     ) -> Option<Vec<usize>> {
-        let line = line_around(self.source.text(), change.span.start);
-        let start = self.source.offset_of(line);
+        let start = self.source.line_span(self.source.line(change.span.start)).start.max(region.start);
+        let line = self.source.slice(Span::new(start, region.end)).lines().next().unwrap_or_default();
         let head = self.source.slice(Span::new(start, change.span.start));
         let tail = self.source.slice(Span::new(change.span.end, start.saturating_add(line.len())));
         let changed = [head, change.text.as_str(), tail].concat();
@@ -276,7 +278,7 @@ impl Change {
 /// A character with its neighbours.
 #[derive(Clone, Copy)]
 struct Place<'a> {
-    /// The line up to it.
+    /// The line up to it, as far as it is part of the region.
     before: &'a str,
     /// It and the rest of the line.
     rest: &'a str,
@@ -284,15 +286,11 @@ struct Place<'a> {
     c: char,
 }
 
-/// Every change within a part of a text that slips come with.
-fn changes(text: &str, window: std::ops::Range<usize>, code: Code) -> Vec<Change> {
+/// Every change within a part of a region that slips come with.
+fn changes(source: &Source, region: Span, window: Range<usize>, code: Code) -> Vec<Change> {
     let mut changes = Vec::new();
-    let line = text.get(..window.start).and_then(|it| it.rfind('\n')).map_or(0, |it| it.saturating_add(1));
-    let mut start = line;
-    for line in text.get(line..).unwrap_or_default().split_inclusive('\n') {
-        if start >= window.end {
-            break;
-        }
+    let mut start = region.start;
+    for line in source.slice(region).split_inclusive('\n') {
         let line_start = start;
         start = start.saturating_add(line.len());
         let line = line.trim_end_matches(['\n', '\r']);
@@ -375,12 +373,6 @@ impl Place<'_> {
         let is_arrow = self.c == '=' && self.next() == Some('>');
         is_arrow.then(|| Change::new(Kind::Mistaken, "write `->`".to_owned(), self.at, 1, "-"))
     }
-}
-
-/// The line of a text that an offset is in.
-fn line_around(text: &str, at: usize) -> &str {
-    let start = text.get(..at).and_then(|it| it.rfind('\n')).map_or(0, |it| it.saturating_add(1));
-    text.get(start..).unwrap_or_default().lines().next().unwrap_or_default()
 }
 
 /// Traces of slips in a line: words of one letter, a quote within a word, letters directly behind a comma or at the outside
