@@ -6,7 +6,7 @@ use std::{
 };
 
 use gatehouse::{
-    limits::{DOCUMENT_BYTES_MAX, NESTING_MAX},
+    limits::{DOCUMENT_BYTES_MAX, NESTING_MAX, SLIP_ERRORS_MAX, SLIP_TEXT_BYTES_MAX},
     source::SourceError,
 };
 
@@ -44,6 +44,18 @@ fn half_a_megabyte_of_one_thing_is_answered() {
     assert_eq!(one("policies", filled("", "job::/a { { permit read } }\n", "")), Answer::Set);
     let values = filled("job::/ { if (a == b) { permit ", "ssh, ", "read } }");
     assert!(matches!(one("values", values), Answer::Errors(_)));
+}
+
+/// As many as are looked for, in a document as large and as bad to look through as can be.
+#[test]
+fn slips_are_looked_for_in_bounded_time() {
+    let slips = "job::/a { if a(b == c) { permit read } } ".repeat(SLIP_ERRORS_MAX / 2);
+    for (name, unit) in [("one line", "job::/a { { permit read } } "), ("lines", "job::/a { { permit read } }\n")] {
+        assert!(matches!(one(name, filled(&slips, unit, "")), Answer::Errors(_)));
+        assert!(matches!(one(name, filled("", unit, &slips)), Answer::Errors(_)));
+    }
+    let long = format!("job::/a {{ if a(b == {}) {{ permit read }} }}", "c".repeat(SLIP_TEXT_BYTES_MAX));
+    assert!(matches!(one("long", long.repeat(SLIP_ERRORS_MAX / 2)), Answer::Errors(_)));
 }
 
 #[test]
