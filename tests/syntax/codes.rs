@@ -30,3 +30,10 @@ fn codes_and_names_are_unique_and_tell_the_severity() {
         assert!(!code.summary().is_empty(), "{code}");
     }
 }
+
+#[test]
+fn the_reference_lists_every_rule() {
+    let page = include_str!("../../grammar/README.md");
+    let lacking = |it: &&Code| !page.contains(&format!("| {} | {} | ", it.code(), it.name()));
+    assert_eq!(Code::ALL.iter().filter(lacking).collect::<Vec<_>>(), Vec::<&Code>::new());
+}
