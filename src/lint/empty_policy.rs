@@ -45,24 +45,27 @@ impl Lint for EmptyPolicy {
             };
             let mut empty = Vec::new();
             if view.claims.is_empty() {
-                empty.push((view.policy.span, view.policy.realm.span, "this policy"));
+                empty.push((view.policy.span, view.policy.realm.span, "this policy", view.rules.is_empty()));
             } else {
                 add_empty(&mut empty, &view.policy.block);
             }
-            for (whole, span, what) in empty {
+            for (whole, span, what, is_nothing) in empty {
                 let message = format!("{what} asserts nothing");
                 let mut error = Diagnostic::new(Code::EmptyPolicy, span, message, "no claim stands in its braces")
                     .with_help("say what is granted, or remove it: what nothing grants is denied");
-                error.fixes.extend(removal("remove it", source, parse, whole));
+                // A condition is what its author had in mind; who takes it away has to have read it.
+                if is_nothing {
+                    error.fixes.extend(removal("remove it", source, parse, whole));
+                }
                 report.push(view.source, error);
             }
         }
     }
 }
 
-/// The outermost items without a claim, each as a whole, as what is shown of it, and what it is. Whether there are claims
-/// in the block.
-fn add_empty(out: &mut Vec<(Span, Span, &'static str)>, block: &Block) -> bool {
+/// The outermost items without a claim, each as a whole, as what is shown of it, what it is, and whether it has no
+/// condition either. Whether there are claims in the block.
+fn add_empty(out: &mut Vec<(Span, Span, &'static str, bool)>, block: &Block) -> bool {
     let mut has_claims = false;
     for item in &block.items {
         let before = out.len();
@@ -71,8 +74,8 @@ fn add_empty(out: &mut Vec<(Span, Span, &'static str)>, block: &Block) -> bool {
                 has_claims = true;
                 continue;
             }
-            Item::Block(inner) => (inner, (inner.span, inner.span, "this block")),
-            Item::Rule(rule) => (&rule.block, (rule.span, rule.keyword.to(rule.condition.span()), "this rule")),
+            Item::Block(inner) => (inner, (inner.span, inner.span, "this block", !has_rule(inner))),
+            Item::Rule(rule) => (&rule.block, (rule.span, rule.keyword.to(rule.condition.span()), "this rule", false)),
         };
         if add_empty(out, inner) {
             has_claims = true;
@@ -82,4 +85,12 @@ fn add_empty(out: &mut Vec<(Span, Span, &'static str)>, block: &Block) -> bool {
         }
     }
     has_claims
+}
+
+fn has_rule(block: &Block) -> bool {
+    block.items.iter().any(|item| match item {
+        Item::Claim(_) => false,
+        Item::Block(inner) => has_rule(inner),
+        Item::Rule(_) => true,
+    })
 }

@@ -10,7 +10,7 @@ use crate::{
     diagnostic::{Code, Diagnostic, Edit, Fix, printable::short},
     limits::{SLIP_ERRORS_MAX, SLIP_TEXT_BYTES_MAX, SLIP_TRIED_BYTES_MAX},
     source::{Source, Span},
-    syntax::{Parse, character::is_name},
+    syntax::{Parse, ast::Operator, character::is_name, vocabulary},
 };
 
 /// Bytes before the place of a mistake that the slip may be in.
@@ -48,7 +48,6 @@ fn may_be_slip(error: &Diagnostic) -> bool {
         error.code,
         Code::UnexpectedCharacter
             | Code::UnterminatedString
-            | Code::SlashesAfterWord
             | Code::UnknownResourceType
             | Code::MalformedRealm
             | Code::EmptySegment
@@ -208,6 +207,10 @@ impl Search<'_> {
         if was < is || has_to_vanish && was == is {
             return None;
         }
+        // A blank that only moves makes two other words of any two.
+        if change.kind == Kind::MovedBlank && was == is && !change.makes_word(self.source.text()) {
+            return None;
+        }
         let parse = self.read_with(region, change)?;
         // A rule that becomes a comment is a rule that is not there.
         let comments = self.comments.iter().filter(|it| region.start <= it.start && it.end <= region.end).count();
@@ -228,7 +231,8 @@ impl Search<'_> {
         }
         if let Some(told) = self.told.get_mut(index) {
             told.is_settled = true;
-            told.diagnostic.help = Some(format!("did you mean `{}`?", short(&change.words(self.source.text()))));
+            let words = change.words(self.source.text());
+            told.diagnostic.help = Some(format!("did you mean `{}`?", short(&words))).filter(|_| !words.is_empty());
             told.diagnostic.fixes.insert(0, change.fix());
         }
     }
@@ -267,6 +271,18 @@ impl Change {
         let end = behind.find(char::is_whitespace).unwrap_or(behind.len());
         let words = [before.get(start..), Some(&self.text), behind.get(..end)].map(Option::unwrap_or_default);
         words.concat().trim().to_owned()
+    }
+
+    /// Whether one of the two words at a moved blank is one that the language knows.
+    fn makes_word(&self, text: &str) -> bool {
+        let words = self.words(text);
+        words.split_whitespace().any(|word| {
+            let word = word.trim_matches(|c| matches!(c, '(' | ')' | '{' | '}' | '"'));
+            let resource_type = word.split("::").next().filter(|it| it.len() < word.len());
+            matches!(word, "on" | "if" | "permit" | "role" | "&&" | "||")
+                || Operator::ALL.iter().any(|it| it.text() == word)
+                || resource_type.is_some_and(|it| vocabulary::resource_type(it).is_some())
+        })
     }
 
     fn fix(&self) -> Fix {
@@ -328,7 +344,9 @@ impl Place<'_> {
         let is_blank = first.is_whitespace() || second.is_whitespace();
         let is_useless = first == second
             || first.is_alphanumeric() && second.is_alphanumeric()
-            || first.is_whitespace() && second.is_whitespace();
+            || first.is_whitespace() && second.is_whitespace()
+            // Brackets around a list are no part of a text.
+            || matches!((first, second), ('"', '[' | ']') | ('[' | ']', '"'));
         let is_comma = code == Code::ForgottenComma && (first == ',' || second == ',');
         let kind = match (is_blank, is_comma) {
             (true, _) => Kind::MovedBlank,
@@ -342,7 +360,10 @@ impl Place<'_> {
 
     fn doubled(&self) -> Option<Change> {
         let is_second = self.previous() == Some(self.c) && !self.c.is_whitespace();
-        let is_sign = self.c == '=';
+        let near = |text: &str| text.trim().contains('=');
+        let before = self.before.len().saturating_sub(2);
+        let is_sign = self.c == '='
+            && (near(self.before.get(before..).unwrap_or_default()) || near(self.rest.get(1..4).unwrap_or_default()));
         // Without a `!` a condition would say the opposite, and braces have a way of their own.
         let is_possible = (is_second || is_sign) && !matches!(self.c, '!' | '{' | '}');
         let title = format!("remove {}", name(self.c));
@@ -355,13 +376,15 @@ impl Place<'_> {
         let is_comment = !self.rest.contains(['{', '}', '"']) && self.before.trim().is_empty();
         let text = match c {
             '/' if self.next() != Some('/') && is_comment => "/",
-            '[' if is_name(previous) => "/",
+            '[' if previous.is_alphanumeric() => "/",
             ':' if previous != ':' && self.next() != Some(':') => ":",
             '>' if previous != '-' => "-",
             _ if previous == '-' && c != '>' => ">",
             _ if is_name(previous) && !is_name(c) && is_open(self.before) => "]",
             _ if is_name(c) && matches!(previous, '/' | ':' | '"') && self.rest.contains(']') => "[",
-            _ if is_edge(previous) != is_edge(c) && previous != '"' && c != '"' => "\"",
+            // Brackets around a list are no part of a text.
+            '[' | ']' => return None,
+            _ if is_edge(previous) != is_edge(c) && !matches!(previous, '"' | '[' | ']') && c != '"' => "\"",
             _ if is_name(previous) && is_name(c) && ends_in_keyword(self.before) => " ",
             _ => return None,
         };

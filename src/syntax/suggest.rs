@@ -26,6 +26,11 @@ pub fn closest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
+/// The candidate that one slip of the fingers made `text` of: a letter lost, doubled, mistaken, or two that changed places.
+pub fn one_slip<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    closest(text, candidates).filter(|it| distance(&text.to_lowercase(), it) == 1)
+}
+
 fn distance(folded: &str, candidate: &str) -> usize {
     strsim::osa_distance(folded, &candidate.to_lowercase())
 }

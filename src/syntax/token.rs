@@ -48,7 +48,7 @@ pub(crate) enum Token {
     #[token(">=")]
     GreaterOrEqual,
     /// What other languages write for an operator.
-    #[regex(r"=|===|=>|=<|<>|!==|&|\|")]
+    #[regex(r"=|===|=>|=<|<>|!==|=!|=~|!~|&|\|")]
     Misspelled,
     /// Letters, digits and `. _ @ * / : -`.
     #[regex(r"(?&word)+", priority = 50)]

@@ -20,6 +20,14 @@ fn the_printed_configuration_means_the_same() {
 }
 
 #[test]
+fn without_being_told_nothing_listens_to_strangers() {
+    let config = Config::parse("apcd.toml", "", &Overrides::new()).unwrap();
+    assert!(config.router.listen.ip().is_loopback(), "{}", config.router.listen);
+    assert!(config.im.address.is_loopback(), "{}", config.im.address);
+    assert_eq!((config.api.cluster_listen, config.auth.cluster_listen), (None, None));
+}
+
+#[test]
 fn flags_replace_keys_of_the_file() {
     let mut flags = Overrides::new();
     flags.set("state", "/tmp/a").set("router.drain_ms", 7);

@@ -1,6 +1,10 @@
 //! Broken documents as people write them: each holds one mistake, and one error tells it.
 
-use gatehouse::{source::Source, syntax::parse};
+use gatehouse::{
+    diagnostic::{Diagnostic, Fix, mend::apply},
+    source::Source,
+    syntax::parse,
+};
 
 /// The code of the one error, and the document.
 const WRITTEN: &[(&str, &str)] = &[
@@ -31,7 +35,7 @@ const WRITTEN: &[(&str, &str)] = &[
     ("E0301", "no job::/prod { permit read }\n"),
     ("E0401", "job::/prod {\n  if (NOT role == admin) { permit read }\n}\n"),
     ("E0306", "job::/prod {\n  if (role == admin) { permit read } ELSE { permit update }\n}\n"),
-    ("E0301", "job::/prod {\n  unless (role == guest) { permit read }\n}\n"),
+    ("E0401", "job::/prod {\n  unless (role == guest) { permit read }\n}\n"),
     ("E0301", "job::/prod {\n  when (role == admin) { permit read }\n}\n"),
     ("E0301", "job::/prod {\n  if (LDAP->group == \"ops\" time.hour >= 8) { permit ssh }\n}\n"),
     ("E0301", "job::/prod {\n  if (LDAP->group == \"ops\"\n      LDAP->team == \"web\") { permit ssh }\n}\n"),
@@ -78,7 +82,44 @@ const WRITTEN: &[(&str, &str)] = &[
     ("E0112", "/* who may read */\njob::/prod {\n  permit read\n}\n"),
     ("E0302", "{\n  permit read\n}\n"),
     ("E0302", "if (role == admin) { permit read }\n"),
+    ("E0302", "policy job::/qa {\n  if (role == admin) { permit read }\n}\n"),
+    ("E0208", "job::/prod and job::/dev {\n  if (role == admin) { permit read }\n}\n"),
+    ("E0301", "job::/prod {\n  permit ssh if (role == admin)\n}\n"),
+    ("E0101", "job::/prod {\n  if (LDAP->group in [\"sre\", \"dba\"]) { permit ssh }\n}\n"),
+    ("E0101", "job::/prod {\n  if (LDAP->group in [sre, dba] && role == admin) { permit ssh }\n}\n"),
+    ("E0402", "job::/prod {\n  if (time.hour > 8 & LDAP->group == \"sre\") { permit ssh }\n}\n"),
+    ("E0402", "job::/prod {\n  if (time.hour => 8) { permit ssh }\n}\n"),
+    ("E0402", "job::/prod {\n  if (LDAP->group =~ \"web.*\") { permit ssh }\n}\n"),
 ];
+
+/// What people write who want to take something away, or who put a condition where it does not count.
+const TAKING_AWAY: &[&str] = &[
+    "job::/prod {\n  forbid (LDAP->group == \"interns\") { permit ssh }\n}\n",
+    "job::/prod {\n  unless (LDAP->group == \"interns\") { permit ssh }\n}\n",
+    "job::/prod {\n  deny (LDAP->group == \"interns\") { permit ssh }\n}\n",
+    "job::/prod {\n  whoever (LDAP->group == \"interns\") { permit ssh }\n}\n",
+    "job::/prod {\n  if (!(LDAP->group == \"interns\")) { permit ssh }\n}\n",
+    "job::/prod {\n  if (not LDAP->group == \"interns\") { permit ssh }\n}\n",
+    "job::/prod {\n  if (LDAP->group == \"sre\") { permit not exec }\n}\n",
+    "job::/prod {\n  permit ssh if (LDAP->group == \"sre\")\n}\n",
+    "job::/prod {\n  permit ssh when (LDAP->group == \"sre\")\n}\n",
+];
+
+#[test]
+fn what_takes_away_is_never_mended_into_a_grant() {
+    for text in TAKING_AWAY {
+        let mut text = (*text).to_owned();
+        // As `--fix --unsafe-fixes` goes on until nothing is left to mend.
+        for _ in 0..10 {
+            let source = Source::new("case.pol", text.clone().into_bytes()).unwrap();
+            let parse = parse(&source);
+            let is_error = parse.diagnostics.iter().any(Diagnostic::is_error);
+            assert!(is_error, "{text}");
+            let fixes: Vec<&Fix> = parse.diagnostics.iter().filter_map(|it| it.fixes.first()).collect();
+            text = apply(&text, &fixes).text;
+        }
+    }
+}
 
 #[test]
 fn one_mistake_is_one_error() {

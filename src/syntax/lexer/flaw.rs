@@ -3,7 +3,7 @@
 use unicode_normalization::UnicodeNormalization;
 
 use crate::{
-    diagnostic::{Code, Diagnostic, printable::short},
+    diagnostic::{Code, Diagnostic, Edit, Fix, printable::short},
     source::Span,
     syntax::{
         character::{is_bidi_control, is_bidi_override, is_forbidden_control, is_invisible, is_letter, is_word},
@@ -92,11 +92,42 @@ impl Lexer<'_, '_> {
             self.at = span.end;
         }
         let text = self.slice(span);
+        if text.starts_with('[') && self.lexed.lexemes.last().is_some_and(|it| it.is_word("in")) {
+            return self.bracketed_list(span.start);
+        }
+        if self.in_brackets
+            && let Some(value) = text.strip_suffix(']').filter(|it| it.chars().all(is_word))
+        {
+            let bracket = Span::new(span.end.saturating_sub(1), span.end);
+            self.in_brackets = false;
+            if !value.is_empty() {
+                self.push(Token::Word, Span::new(span.start, bracket.start), value, false);
+            }
+            return self.push(Token::RightParen, bracket, self.slice(bracket), true);
+        }
         self.report_odd(span);
         // What would be a word without the strange character is read as one; alone it is read as white space.
         if text.contains(|c| is_letter(c) || c.is_ascii_digit()) {
             self.push(Token::Word, span, text, true);
         }
+    }
+
+    /// `in ["a", "b"]`, as other languages write a list; read as if it stood in parentheses.
+    fn bracketed_list(&mut self, start: usize) {
+        let open = Span::new(start, start.saturating_add(1));
+        self.at = open.end;
+        self.in_brackets = true;
+        let line = self.rest().lines().next().unwrap_or_default();
+        let mut edits = vec![Edit { span: open, text: "(".to_owned() }];
+        if let Some(at) = line.find(']') {
+            let at = open.end.saturating_add(at);
+            edits.push(Edit { span: Span::new(at, at.saturating_add(1)), text: ")".to_owned() });
+        }
+        let mut error =
+            Diagnostic::new(Code::UnexpectedCharacter, open, "a list stands in parentheses", "`(` belongs here");
+        error.fixes.push(Fix { title: "write parentheses".to_owned(), safe: false, edits });
+        self.found.push(error);
+        self.push(Token::LeftParen, open, self.slice(open), true);
     }
 
     fn report_odd(&mut self, span: Span) {

@@ -52,6 +52,8 @@ struct Lexer<'a, 'f> {
     /// Whether a `*/` may still come; searched for once, so that many `/*` take no more time than one.
     comment_end_ahead: bool,
     line: string::Line,
+    /// Whether a `[` stands for the `(` of a list.
+    in_brackets: bool,
 }
 
 /// Reads the whole document.
@@ -65,6 +67,7 @@ pub(crate) fn lex<'a>(found: &mut Findings, source: &'a Source) -> Lexed<'a> {
         expects: Expects::Item,
         comment_end_ahead: true,
         line: string::Line::default(),
+        in_brackets: false,
     };
     lexer.drop_byte_order_mark();
     while let Some((token, length)) = Token::first(lexer.rest()) {

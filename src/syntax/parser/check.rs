@@ -12,7 +12,7 @@ use crate::{
         literal::Literal,
         parser::Reader,
         realm,
-        suggest::closest,
+        suggest::{closest, one_slip},
         vocabulary::{CONTEXT_TYPES, is_context},
     },
 };
@@ -186,7 +186,7 @@ impl<'a> Reader<'a> {
             "else one more grant could take another away",
         )
         .with_label(claim_type.span, "a claim without an issuer is one that rules assert");
-        self.push(match closest(&claim_type.text, CONTEXT_TYPES.iter().copied().filter(|it| it.contains('.'))) {
+        self.push(match one_slip(&claim_type.text, CONTEXT_TYPES.iter().copied().filter(|it| it.contains('.'))) {
             Some(near) => error.with_help(format!("did you mean `{near}`, which the engine supplies?")).with_fix(
                 format!("write `{near}`"),
                 false,

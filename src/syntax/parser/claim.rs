@@ -49,7 +49,9 @@ impl<'a> Reader<'a> {
                 gaps.push(rest.gap());
             }
         }
-        self.forgotten_commas(&claim_type, &gaps);
+        if gaps.is_empty() || !self.taken_away(&asserted) {
+            self.forgotten_commas(&claim_type, &gaps);
+        }
         if asserted.is_empty() {
             return Ok((rest, None));
         }
@@ -171,6 +173,19 @@ impl<'a> Reader<'a> {
             }
             _ => false,
         }
+    }
+
+    /// `permit not exec`: told, if it is so.
+    fn taken_away(&mut self, asserted: &[Asserted]) -> bool {
+        let word = asserted.iter().find_map(|it| match it {
+            Asserted::Value(value) if !value.quoted => {
+                value.constant().filter(|it| recover::TAKING_AWAY.contains(it)).map(|_| value.span)
+            }
+            Asserted::Value(_) | Asserted::Reference { .. } => None,
+        });
+        let Some(span) = word.filter(|_| asserted.len() > 1) else { return false };
+        self.tell_taken_away(span);
+        true
     }
 
     fn forgotten_commas(&mut self, claim_type: &Name, gaps: &[Span]) {

@@ -235,18 +235,24 @@ impl<'a> Reader<'a> {
         let (sign, operator) = match lexeme.text {
             "=>" => (">=", Operator::GreaterOrEqual),
             "=<" => ("<=", Operator::LessOrEqual),
-            "<>" | "!==" => ("!=", Operator::NotEqual),
+            "<>" | "!==" | "=!" | "!~" => ("!=", Operator::NotEqual),
+            "=~" => ("matches", Operator::Matches),
             _ => ("==", Operator::Equal),
         };
-        self.push(
-            Diagnostic::new(
-                Code::MisspelledOperator,
-                lexeme.span,
-                format!("there is no operator `{}`", lexeme.text),
-                format!("`{sign}` is meant, probably"),
-            )
-            .with_fix(format!("write `{sign}`"), matches!(lexeme.text, "=" | "==="), lexeme.span, sign),
+        let error = Diagnostic::new(
+            Code::MisspelledOperator,
+            lexeme.span,
+            format!("there is no operator `{}`", lexeme.text),
+            format!("`{sign}` is meant, probably"),
         );
+        // Patterns of other languages are written in another way.
+        self.push(if lexeme.text.contains('~') {
+            error.with_help(
+                "`matches \"web-*\"` compares with a pattern of `*` and `?`; there are no regular expressions",
+            )
+        } else {
+            error.with_fix(format!("write `{sign}`"), matches!(lexeme.text, "=" | "==="), lexeme.span, sign)
+        });
         operator
     }
 
@@ -364,7 +370,8 @@ fn is_wrong_arrow(input: Stream<'_>) -> bool {
         Token::Word => is_operator_word(operator.text),
         _ => false,
     };
-    is_sign && name.token == Token::Word && is_operator
+    let is_number = name.text.starts_with(|c: char| c.is_ascii_digit());
+    is_sign && name.token == Token::Word && !is_number && is_operator
 }
 
 /// `!`, or `not` where it is no claim type because a parenthesis or a claim type follows.

@@ -80,17 +80,22 @@ impl<'a> Reader<'a> {
 
     fn blank_in_realm(&mut self, first: Lexeme<'a>, behind: Stream<'a>) {
         let span = first.span.to(behind.gap());
-        let joined: String = self.source.slice(span).split_whitespace().collect();
-        self.push(
-            Diagnostic::new(
-                Code::BlankInRealm,
-                span,
-                "a realm has no white space in it",
-                "one realm, or something is left over",
-            )
-            .with_help("if a name has a space in it, it cannot stand in a realm")
-            .with_fix(format!("write `{}`", short(&joined)), false, span, joined.clone()),
+        let words: Vec<&str> = self.source.slice(span).split_whitespace().collect();
+        let error = Diagnostic::new(
+            Code::BlankInRealm,
+            span,
+            "a realm has no white space in it",
+            "one realm, or something is left over",
         );
+        // Two whole names are another realm than one name of both.
+        let is_sign = |c: char| matches!(c, '/' | ':');
+        let is_one = words.windows(2).all(|it| matches!(it, [a, b] if a.ends_with(is_sign) || b.starts_with(is_sign)));
+        self.push(if is_one {
+            let joined = words.concat();
+            error.with_fix(format!("write `{}`", short(&joined)), false, span, joined)
+        } else {
+            error.with_help("a policy has one realm, and no name in it has a space")
+        });
     }
 
     fn quoted_realm(&mut self, lexeme: Lexeme<'a>) {
@@ -137,20 +142,34 @@ impl<'a> Reader<'a> {
             self.report(&input.unexpected("`{`"));
             return self.open(brace);
         }
-        self.push(
-            Diagnostic::new(
-                Code::UnexpectedToken,
-                input.gap(),
-                format!("expected `{{`, found {}", self.name_token(input.token(), input.span())),
-                "`{` belongs here",
-            )
-            .with_fix("open the braces", false, input.gap(), " {"),
-        );
+        self.missing_brace(input);
         if !recover::may_begin_item(input) || recover::begins_policy(input) {
             return None;
         }
         self.braces.push(Brace { span: input.gap(), implied: true });
         Some(input)
+    }
+
+    #[inline(never)]
+    fn missing_brace(&mut self, input: Stream<'a>) {
+        let found = self.name_token(input.token(), input.span());
+        let error = Diagnostic::new(
+            Code::UnexpectedToken,
+            input.gap(),
+            format!("expected `{{`, found {found}"),
+            "`{` belongs here",
+        );
+        let line = |at: usize| self.source.line(at);
+        self.push(match input.token() {
+            // Braces around nothing would be a rule that is as good as none.
+            Some(Token::RightBrace) if line(input.gap().start) == line(input.span().start) => {
+                error.with_fix("write `{` for this `}`", false, input.span(), "{")
+            }
+            Some(Token::RightBrace) | None => {
+                error.with_help("what is granted stands in braces behind it: `if (role == admin) { permit ssh }`")
+            }
+            Some(_) => error.with_fix("open the braces", false, input.gap(), " {"),
+        });
     }
 
     /// Reads items and `}`, behind a `{`.

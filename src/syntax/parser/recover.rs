@@ -12,9 +12,15 @@ use crate::{
         lexer::Lexeme,
         parser::{Ground, Lines, Reader},
         stream::Stream,
+        suggest::closest,
         token::Token,
     },
 };
+
+/// Words of other languages that take away what is granted elsewhere. None may ever be mended into a grant.
+pub(super) const TAKING_AWAY: [&str; 13] = [
+    "not", "no", "never", "unless", "except", "without", "only", "ifnot", "deny", "forbid", "reject", "refuse", "block",
+];
 
 /// Words on one line that may be one realm with blanks in it.
 const REALM_WORDS_MAX: usize = 8;
@@ -188,17 +194,26 @@ impl<'a> Reader<'a> {
         if lexeme.flawed {
             return;
         }
-        if matches!(lexeme.text.to_ascii_lowercase().as_str(), "elif" | "elsif" | "elseif") {
+        let word = lexeme.text.to_ascii_lowercase();
+        if matches!(word.as_str(), "elif" | "elsif" | "elseif") {
             return self.tell_else(lexeme);
         }
+        if TAKING_AWAY.contains(&word.as_str()) {
+            return self.tell_taken_away(lexeme.span);
+        }
         let message = format!("expected `if`, found `{}`", short(lexeme.text));
+        let error = Diagnostic::new(Code::UnexpectedToken, lexeme.span, message, "a condition begins with `if`");
+        // Of other words nobody knows whether they mean the opposite.
+        let is_if = matches!(word.as_str(), "when" | "where" | "if") || closest(&word, ["if"]).is_some();
+        self.push(if is_if { error.with_fix("write `if`", false, lexeme.span, "if") } else { error });
+    }
+
+    /// `unless (`, `permit not exec`: words that would take away what others give.
+    pub(super) fn tell_taken_away(&mut self, span: Span) {
+        let message = format!("`{}` cannot take anything away", short(self.source.slice(span)));
         self.push(
-            Diagnostic::new(Code::UnexpectedToken, lexeme.span, message, "a condition begins with `if`").with_fix(
-                "write `if`",
-                false,
-                lexeme.span,
-                "if",
-            ),
+            Diagnostic::new(Code::Negation, span, message, "the language only ever grants")
+                .with_help("say who may do what; whatever no rule grants is denied already"),
         );
     }
 
@@ -335,7 +350,7 @@ impl<'a> Reader<'a> {
                         "these rules stand in no realm, so they speak of nothing",
                         "a realm and `{` belong before this",
                     )
-                    .with_help("put them into a realm: `job::/ { ... }` speaks of every job"),
+                    .with_help("a policy begins with its realm: `job::/sandbox/tom { ... }`"),
                 );
                 rest
             }
