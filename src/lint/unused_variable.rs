@@ -48,7 +48,11 @@ impl Lint for UnusedVariable {
                 continue;
             }
             for (name, span) in unused {
-                report.push(view.source, diagnose(name, span));
+                let finding = match as_text(view, name) {
+                    Some(value) => diagnose_text(name, span, value),
+                    None => diagnose(name, span),
+                };
+                report.push(view.source, finding);
             }
         }
     }
@@ -87,6 +91,25 @@ fn variables(value: &Value) -> impl Iterator<Item = &str> {
         Piece::Variable(name) => Some(name.text.as_str()),
         Piece::Text(_) => None,
     })
+}
+
+/// A compared text that is the variable without its brackets, or as other languages write it.
+fn as_text<'a>(view: &PolicyView<'a>, name: &str) -> Option<&'a Value> {
+    let mut values = view.comparisons.iter().flat_map(|it| &it.values);
+    values.find(|value| {
+        let text = value.constant().unwrap_or_default();
+        let bare = text.trim_start_matches(['$', '{', '<', '%', ' ']).trim_end_matches(['}', '>', '%', ' ']);
+        bare == name
+    })
+}
+
+fn diagnose_text(name: &str, span: Span, value: &Value) -> Diagnostic {
+    let shown = short(name);
+    let message = format!("no rule of this realm uses `[{shown}]`");
+    Diagnostic::new(Code::UnusedVariable, span, message, "any text will do here")
+        .with_label(value.span, "this is a text like any other")
+        .with_help(format!("did you mean `\"[{shown}]\"`?"))
+        .with_fix(format!("write `\"[{shown}]\"`"), false, value.span, format!("\"[{name}]\""))
 }
 
 fn diagnose(name: &str, span: Span) -> Diagnostic {

@@ -393,8 +393,15 @@ impl Place<'_> {
     }
 
     fn mistaken(&self) -> Option<Change> {
-        let is_arrow = self.c == '=' && self.next() == Some('>');
-        is_arrow.then(|| Change::new(Kind::Mistaken, "write `->`".to_owned(), self.at, 1, "-"))
+        let text = match self.c {
+            '=' if self.next() == Some('>') => "-",
+            // What word processors make of a hyphen and an arrow.
+            '\u{2010}'..='\u{2015}' | '\u{2212}' => "-",
+            '→' | '⇒' => "->",
+            _ => return None,
+        };
+        let title = format!("write `{text}` for {}", name(self.c));
+        Some(Change::new(Kind::Mistaken, title, self.at, self.c.len_utf8(), text))
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use gatehouse::diagnostic::{Code, Severity};
+use gatehouse::{
+    diagnostic::{Code, Severity},
+    syntax::vocabulary::{CONTEXT_TYPES, RESOURCE_TYPES},
+};
 
 #[test]
 fn every_rule_is_shown_by_a_case() {
@@ -36,4 +39,16 @@ fn the_reference_lists_every_rule() {
     let page = include_str!("../../grammar/README.md");
     let lacking = |it: &&Code| !page.contains(&format!("| {} | {} | ", it.code(), it.name()));
     assert_eq!(Code::ALL.iter().filter(lacking).collect::<Vec<_>>(), Vec::<&Code>::new());
+}
+
+#[test]
+fn the_reference_lists_every_permit_and_what_operations_bring() {
+    let page = include_str!("../../grammar/README.md");
+    let row = |on: &str| page.lines().find(|it| it.starts_with(&format!("| `{on}` | "))).unwrap_or_default();
+    for on in RESOURCE_TYPES {
+        let lacking = on.expanded.iter().chain(on.beside).filter(|it| !row(on.name).contains(&format!("`{it}`")));
+        assert_eq!(lacking.collect::<Vec<_>>(), Vec::<&&str>::new(), "{}", on.name);
+    }
+    let lacking = CONTEXT_TYPES.iter().filter(|it| !page.contains(&format!("`{it}`")));
+    assert_eq!(lacking.collect::<Vec<_>>(), Vec::<&&str>::new());
 }

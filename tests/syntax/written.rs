@@ -89,6 +89,8 @@ const WRITTEN: &[(&str, &str)] = &[
     ("E0101", "job::/prod {\n  if (LDAP->group in [sre, dba] && role == admin) { permit ssh }\n}\n"),
     ("E0402", "job::/prod {\n  if (time.hour > 8 & LDAP->group == \"sre\") { permit ssh }\n}\n"),
     ("E0402", "job::/prod {\n  if (time.hour => 8) { permit ssh }\n}\n"),
+    ("E0101", "job::/prod {\n  if (LDAP–>group == \"sre\") { permit ssh }\n}\n"),
+    ("E0101", "job::/prod {\n  if (LDAP→group == \"sre\") { permit ssh }\n}\n"),
     ("E0402", "job::/prod {\n  if (LDAP->group =~ \"web.*\") { permit ssh }\n}\n"),
 ];
 
