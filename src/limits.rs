@@ -60,6 +60,6 @@ pub const SLIP_ERRORS_MAX: usize = 32;
 /// Bytes of the text around one mistake that is read anew for each slip that may be there.
 pub const SLIP_TEXT_BYTES_MAX: usize = 4 * 1024;
 
-/// Bytes read anew for all slips of one document together: half of what a document may have, so that the time to read it
-/// stays within a small multiple.
-pub const SLIP_TRIED_BYTES_MAX: usize = 256 * 1024;
+/// Bytes read anew for all slips of one document together: an eighth of what a document may have, so that many small bad
+/// ones take no longer than as many large ones.
+pub const SLIP_TRIED_BYTES_MAX: usize = 64 * 1024;
