@@ -11,6 +11,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("forking_processes_are_killed_whole_in_v1", v1),
     ("forking_processes_are_killed_whole_in_v2", v2),
     ("a_killed_folder_leaves_its_neighbour_alone", neighbour),
+    ("folders_are_made_while_their_neighbours_are_tidied", tidied_above),
 ];
 
 /// Forks as fast as it can; its children live for a second.
@@ -68,6 +69,27 @@ fn neighbour() {
         two.wait().unwrap();
         cgroups.remove("").await.unwrap();
         cgroups.tidy_above();
+    });
+}
+
+/// Two instances of one manager, of which one ends whenever the other begins.
+fn tidied_above() {
+    let parent = format!("gatehouse-test/t-{}", std::process::id());
+    let ends = || {
+        let parent = parent.clone();
+        move |name: &str| {
+            let cgroups = Cgroups::new(&format!("{parent}/{name}")).unwrap();
+            for _ in 0..500 {
+                cgroups.make("").unwrap();
+                run(async { cgroups.remove("").await.unwrap() });
+                cgroups.tidy_above();
+            }
+        }
+    };
+    let (one, two) = (ends(), ends());
+    std::thread::scope(|scope| {
+        scope.spawn(move || one("one"));
+        scope.spawn(move || two("two"));
     });
 }
 

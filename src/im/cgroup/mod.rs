@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal};
+use rustix::{
+    io::Errno,
+    process::{Pid, Signal},
+};
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -59,14 +62,25 @@ impl Cgroups {
 
     /// Makes the folder `below` (`""` for the instance's own) in every hierarchy.
     pub fn make(&self, below: &str) -> Result<(), ImError> {
-        for hierarchy in &self.hierarchies {
+        self.hierarchies.iter().try_for_each(|it| self.make_in(it, below))
+    }
+
+    fn make_in(&self, hierarchy: &Hierarchy, below: &str) -> Result<(), ImError> {
+        // Whoever was the last in a folder takes it away, maybe between two steps of this.
+        const TRIES: usize = 100;
+        let path = Path::new(&self.path).join(below);
+        let mut tries = 0..TRIES;
+        loop {
             let mut folder = hierarchy.mount().to_owned();
-            for part in Path::new(&self.path).join(below).components() {
+            let made = path.components().try_for_each(|part| {
                 folder.push(part);
-                hierarchy.make(&folder)?;
+                hierarchy.make(&folder)
+            });
+            match made {
+                Err(ImError::Io { source, .. }) if is_gone(&source) && tries.next().is_some() => {}
+                made => return made,
             }
         }
-        Ok(())
     }
 
     /// Hands the limiting controllers down to the folder's children. In v2 the folder itself must be without processes.
@@ -178,6 +192,11 @@ impl Cgroups {
     fn folder(&self, hierarchy: &Hierarchy, below: &str) -> PathBuf {
         hierarchy.mount().join(&self.path).join(below)
     }
+}
+
+/// Whether a folder went away before or while it was written to.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::NODEV.raw_os_error())
 }
 
 /// A folder and all below it, each above its children.

@@ -50,6 +50,8 @@ impl Supervisor {
         let stdout = stderr.try_clone().context(|| "duplicate a descriptor".to_owned())?;
         self.reader = Some(reader);
         let descriptors = Descriptors { stdout, stderr, more };
+        // The runtime would make them too, and fail where another instance that ends tidies above them meanwhile.
+        self.cgroups.make("")?;
         let pid = self.runtime.create(&self.id, &self.files.bundle(), descriptors).await?;
         let process = Process::open(pid)?.ok_or_else(|| ImError::Unusable("the container ended at once".to_owned()))?;
         self.limit(&process)?;
