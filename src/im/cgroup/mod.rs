@@ -10,10 +10,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::{
-    io::Errno,
-    process::{Pid, Signal},
-};
+use rustix::process::{Pid, Signal};
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -77,7 +74,7 @@ impl Cgroups {
                 hierarchy.make(&folder)
             });
             match made {
-                Err(ImError::Io { source, .. }) if is_gone(&source) && tries.next().is_some() => {}
+                Err(ImError::Io { source, .. }) if gone(&source) && tries.next().is_some() => {}
                 made => return made,
             }
         }
@@ -194,11 +191,6 @@ impl Cgroups {
     }
 }
 
-/// Whether a folder went away before or while it was written to.
-fn is_gone(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::NODEV.raw_os_error())
-}
-
 /// A folder and all below it, each above its children.
 fn tree(folder: &Path) -> Vec<PathBuf> {
     let mut res = vec![folder.to_owned()];
@@ -224,6 +216,7 @@ async fn remove_folder(folder: &Path) -> Result<(), ImError> {
     Err(ImError::Unusable(format!("`{}` stays busy", folder.display())))
 }
 
+/// Whether a folder went away before or while it was used.
 fn gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ENODEV)
 }
