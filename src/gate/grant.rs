@@ -22,7 +22,9 @@ use crate::{
 /// It cannot be built but from a decision:
 ///
 /// ```compile_fail,E0451
-/// let grant = gatehouse::gate::Grant { revision: 1, ..todo!() };
+/// fn of_another_revision(grant: gatehouse::gate::Grant) -> gatehouse::gate::Grant {
+///     gatehouse::gate::Grant { revision: 1, ..grant }
+/// }
 /// ```
 ///
 /// A decision makes one grant, not two:
