@@ -54,6 +54,13 @@ pub const SUITE_FACTS_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Changed documents that tests are held against in one run; each is compiled with its whole set.
 pub const MUTANTS_MAX: usize = 10_000;
 
+/// Blanks at the start of a line that are looked at as its indentation; more of them show nothing, and each brace on the
+/// line would look at all of them.
+pub const INDENT_BYTES_MAX: usize = 1_024;
+
+/// Bytes behind the `[` of a list in which its `]` is looked for.
+pub const LIST_BYTES_MAX: usize = 1_024;
+
 /// Errors in a document up to which slips of the fingers are looked for; more of them are no slips.
 pub const SLIP_ERRORS_MAX: usize = 32;
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::limits::DOCUMENT_BYTES_MAX;
+use crate::limits::{DOCUMENT_BYTES_MAX, INDENT_BYTES_MAX};
 
 /// One policy document as given: its name for people, its text, and where its lines begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,17 +104,19 @@ impl Source {
         Span::new(start, start.saturating_add(text.strip_suffix('\r').unwrap_or(text).len()))
     }
 
-    /// Blanks at the start of the line of a byte offset.
+    /// Blanks at the start of the line of a byte offset, at most [`INDENT_BYTES_MAX`].
     pub fn indent(&self, offset: usize) -> usize {
-        let start = self.line_starts.get(self.line(offset).saturating_sub(1)).copied().unwrap_or(0);
-        let line = self.text.get(start..).unwrap_or_default();
-        line.len().saturating_sub(line.trim_start_matches([' ', '\t']).len())
+        let blanks = self.text.bytes().skip(self.line_start(offset)).take(INDENT_BYTES_MAX);
+        blanks.take_while(|it| matches!(it, b' ' | b'\t')).count()
     }
 
-    /// Whether nothing but blanks stands before a byte offset on its line.
+    /// Whether nothing but blanks stands before a byte offset on its line, and not more of them than count as indentation.
     pub fn is_first_on_line(&self, offset: usize) -> bool {
-        let before = self.text.get(..offset).unwrap_or_default().trim_end_matches([' ', '\t']);
-        before.is_empty() || before.ends_with('\n')
+        offset.saturating_sub(self.line_start(offset)) <= self.indent(offset)
+    }
+
+    fn line_start(&self, offset: usize) -> usize {
+        self.line_starts.get(self.line(offset).saturating_sub(1)).copied().unwrap_or(0)
     }
 }
 
@@ -163,5 +165,21 @@ impl Span {
     /// Whether nothing lies in it.
     pub fn is_empty(self) -> bool {
         self.start == self.end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{limits::INDENT_BYTES_MAX, source::Source};
+
+    #[test]
+    fn indentation_is_what_stands_before_the_first_word_up_to_a_bound() {
+        let source = Source::new("a.pol", b"a {\n \t b c\n}".to_vec()).unwrap();
+        assert_eq!([source.indent(0), source.indent(7), source.indent(9), source.indent(11)], [0, 3, 3, 0]);
+        assert!(source.is_first_on_line(0) && source.is_first_on_line(7) && source.is_first_on_line(11));
+        assert!(!source.is_first_on_line(2) && !source.is_first_on_line(9));
+        let long = Source::new("a.pol", vec![b' '; 4 * INDENT_BYTES_MAX]).unwrap();
+        assert_eq!(long.indent(0), INDENT_BYTES_MAX);
+        assert!(long.is_first_on_line(INDENT_BYTES_MAX) && !long.is_first_on_line(INDENT_BYTES_MAX + 1));
     }
 }

@@ -108,7 +108,7 @@ impl Search<'_> {
             };
             let others: Vec<usize> = self.told.iter().enumerate().filter(is_other).map(|it| it.0).collect();
             if let Some((change, gone)) = self.slip(region, index, &others) {
-                self.tell(index, &change, &gone);
+                self.tell(index, region, &change, &gone);
             }
         }
     }
@@ -208,7 +208,7 @@ impl Search<'_> {
             return None;
         }
         // A blank that only moves makes two other words of any two.
-        if change.kind == Kind::MovedBlank && was == is && !change.makes_word(self.source.text()) {
+        if change.kind == Kind::MovedBlank && was == is && !change.makes_word(self.source, region) {
             return None;
         }
         let parse = self.read_with(region, change)?;
@@ -219,11 +219,16 @@ impl Search<'_> {
         }
         let mut gone = others.to_vec();
         let more = self.left_over(&parse, &mut gone);
-        more.iter().all(|it| alone.contains(it)).then_some(gone)
+        // What someone wants to take away is not mended by writing something else.
+        let is_refusal = |it: &usize| {
+            let code = self.told.get(*it).map(|it| it.diagnostic.code);
+            matches!(code, Some(Code::Negation | Code::Else))
+        };
+        (more.iter().all(|it| alone.contains(it)) && !gone.iter().any(is_refusal)).then_some(gone)
     }
 
     /// Leaves one mistake, with the fix that takes the others away.
-    fn tell(&mut self, index: usize, change: &Change, gone: &[usize]) {
+    fn tell(&mut self, index: usize, region: Span, change: &Change, gone: &[usize]) {
         for index in gone {
             if let Some(told) = self.told.get_mut(*index) {
                 told.is_gone = true;
@@ -231,7 +236,7 @@ impl Search<'_> {
         }
         if let Some(told) = self.told.get_mut(index) {
             told.is_settled = true;
-            let words = change.words(self.source.text());
+            let words = change.words(self.source, region);
             told.diagnostic.help = Some(format!("did you mean `{}`?", short(&words))).filter(|_| !words.is_empty());
             told.diagnostic.fixes.insert(0, change.fix());
         }
@@ -263,10 +268,10 @@ impl Change {
         Self { kind, title, span: Span::new(start, start.saturating_add(length)), text: text.into() }
     }
 
-    /// The words that the change is in, as they read then.
-    fn words(&self, text: &str) -> String {
-        let (before, behind) = (text.get(..self.span.start), text.get(self.span.end..));
-        let (before, behind) = (before.unwrap_or_default(), behind.unwrap_or_default());
+    /// The words of a region that the change is in, as they read then.
+    fn words(&self, source: &Source, region: Span) -> String {
+        let before = source.slice(Span::new(region.start, self.span.start));
+        let behind = source.slice(Span::new(self.span.end, region.end));
         let start = before.rfind(char::is_whitespace).map_or(0, |it| it.saturating_add(1));
         let end = behind.find(char::is_whitespace).unwrap_or(behind.len());
         let words = [before.get(start..), Some(&self.text), behind.get(..end)].map(Option::unwrap_or_default);
@@ -274,8 +279,8 @@ impl Change {
     }
 
     /// Whether one of the two words at a moved blank is one that the language knows.
-    fn makes_word(&self, text: &str) -> bool {
-        let words = self.words(text);
+    fn makes_word(&self, source: &Source, region: Span) -> bool {
+        let words = self.words(source, region);
         words.split_whitespace().any(|word| {
             let word = word.trim_matches(|c| matches!(c, '(' | ')' | '{' | '}' | '"'));
             let resource_type = word.split("::").next().filter(|it| it.len() < word.len());

@@ -35,6 +35,14 @@ fn half_a_megabyte_of_one_thing_is_answered() {
     for unit in ["{", "(", "[", "\"", "\\", "}", ")", "]", ",", "a b ", "if(", "|| ", "\u{202e}", "\0", "é"] {
         assert!(matches!(one(unit.trim(), filled("", unit, "")), Answer::Errors(_)), "{unit:?}");
     }
+    // Each would look at the rest of its line, or at all blanks before it.
+    for unit in ["in [", "x:// ", "a in [b "] {
+        assert!(matches!(one(unit, filled("", unit, "")), Answer::Errors(_)), "{unit:?}");
+    }
+    let blanks = " ".repeat(DOCUMENT_BYTES_MAX / 2);
+    for unit in ["job::/a { { ", "job::/a { }} ", "job::/a { x y } z w } "] {
+        assert!(matches!(one(unit, filled(&blanks, unit, "")), Answer::Errors(_)), "{unit:?}");
+    }
     assert_eq!(one("comments", filled("", "//", "")), Answer::Set);
     assert_eq!(one("comment lines", filled("", "//\n", "")), Answer::Set);
     assert_eq!(one("lines", filled("", "\n", "")), Answer::Set);

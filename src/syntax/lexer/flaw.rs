@@ -4,6 +4,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::{
     diagnostic::{Code, Diagnostic, Edit, Fix, printable::short},
+    limits::LIST_BYTES_MAX,
     source::Span,
     syntax::{
         character::{is_bidi_control, is_bidi_override, is_forbidden_control, is_invisible, is_letter, is_word},
@@ -117,9 +118,9 @@ impl Lexer<'_, '_> {
         let open = Span::new(start, start.saturating_add(1));
         self.at = open.end;
         self.in_brackets = true;
-        let line = self.rest().lines().next().unwrap_or_default();
+        let line = self.rest().bytes().take(LIST_BYTES_MAX).take_while(|it| *it != b'\n');
         let mut edits = vec![Edit { span: open, text: "(".to_owned() }];
-        if let Some(at) = line.find(']') {
+        if let Some(at) = line.into_iter().position(|it| it == b']') {
             let at = open.end.saturating_add(at);
             edits.push(Edit { span: Span::new(at, at.saturating_add(1)), text: ")".to_owned() });
         }
@@ -320,10 +321,10 @@ impl Lexer<'_, '_> {
             "here",
         );
         let text = self.slice(before);
-        let line = self.rest().lines().next().unwrap_or_default().trim();
+        let line = self.rest().trim_start_matches([' ', '\t']);
         let is_url = text.ends_with(':');
         // In `job::/sandbox//tom {` the line goes on as a realm's line does.
-        let is_realm = text.contains("::") && (line.is_empty() || line.starts_with(['{', '}', '/']));
+        let is_realm = text.contains("::") && (line.is_empty() || line.starts_with(['{', '}', '/', '\n', '\r']));
         if is_url || is_realm {
             let whole = self.slice(span);
             self.found.push(if is_realm {

@@ -182,6 +182,8 @@ impl<'a> Lexer<'a, '_> {
             Token::Arrow | Token::And | Token::Or | Token::Bang => Expects::Item,
             _ => Expects::Value,
         };
+        // No list goes on over a brace.
+        self.in_brackets &= !matches!(token, Token::LeftBrace | Token::RightBrace);
         self.lexed.lexemes.push(Lexeme { token, text, span, flawed });
     }
 
