@@ -130,7 +130,7 @@ codes! {
     /// `on` or `if` where a name or a value belongs.
     ReservedWord = "E0307" "reserved-word" Error,
 
-    /// `!` or `not` before a condition: the language only ever grants.
+    /// `!`, `not`, `unless`, `forbid` and their like: the language only ever grants.
     Negation = "E0401" "negation" Error,
     /// A single `=`, `&`, `|`, or a word such as `and`.
     MisspelledOperator = "E0402" "misspelled-operator" Error,

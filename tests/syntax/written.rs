@@ -103,6 +103,8 @@ const TAKING_AWAY: &[&str] = &[
     "job::/prod {\n  if (!(LDAP->group == \"interns\")) { permit ssh }\n}\n",
     "job::/prod {\n  if (not LDAP->group == \"interns\") { permit ssh }\n}\n",
     "job::/prod {\n  if (LDAP->group == \"sre\") { permit not exec }\n}\n",
+    "job::/prod {\n  if (!(LDAP->nam e== \"interns\")) {p ermit ssh }\n}\n",
+    "job::/prod {\n  unless (LDAP->>group == \"interns\") { permit ssh }\n}\n",
     "job::/prod {\n  permit ssh if (LDAP->group == \"sre\")\n}\n",
     "job::/prod {\n  permit ssh when (LDAP->group == \"sre\")\n}\n",
 ];
