@@ -321,6 +321,29 @@ pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// Waits until something stands still: the same reading many times in a row, because nothing tells that nothing happens.
+pub(crate) fn wait_until_still<T: PartialEq>(what: &str, read: impl Fn() -> T) -> T {
+    const TIMES: usize = 30;
+    let mut last = read();
+    let mut times = 0;
+    wait_until(what, || {
+        let now = read();
+        times = if now == last { times + 1 } else { 0 };
+        last = now;
+        times == TIMES
+    });
+    read()
+}
+
+/// What a process has written, and how often it gave up the processor of itself: both stand still while it is held up.
+pub(crate) fn progress(process: i32) -> (String, String) {
+    let line = |file: &str, key: &str| {
+        let text = fs::read_to_string(format!("/proc/{process}/{file}")).unwrap();
+        text.lines().find(|it| it.starts_with(key)).unwrap().to_owned()
+    };
+    (line("io", "wchar:"), line("status", "voluntary_ctxt_switches:"))
+}
+
 /// Whether a process is there and no zombie.
 pub(crate) fn is_alive(process: i32) -> bool {
     let status = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();

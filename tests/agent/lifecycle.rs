@@ -9,7 +9,7 @@ use gatehouse::wire::agent::ToAgent;
 use libtest_mimic::Trial;
 
 use crate::{
-    fixture::{Agent, Heard, PATIENCE, Placing, is_alive, wait_until},
+    fixture::{Agent, Heard, PATIENCE, Placing, is_alive, progress, wait_until, wait_until_still},
     trials,
 };
 
@@ -47,7 +47,7 @@ fn nothing_runs_before_it_is_placed() {
     // It is the helper, and waits; while it begins, the kernel tells no arguments of it.
     let arguments = || std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
     wait_until("the helper is there", || arguments().starts_with(b"apc-agent\0enter\0"));
-    std::thread::sleep(Duration::from_millis(300));
+    wait_until_still("it waits", || progress(process));
     assert!(is_alive(process) && !marker.exists());
     agent.send(&ToAgent::Entered { request, error: None });
     let output = child.wait_with_output().unwrap();

@@ -1,7 +1,7 @@
 //! What OpenSSH's own client sees: output, status, input, terminals, environment.
 
 use std::{
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     process::Stdio,
     thread,
     time::{Duration, Instant},
@@ -10,7 +10,7 @@ use std::{
 use libtest_mimic::Trial;
 
 use crate::{
-    fixture::{Agent, Heard, PATIENCE, needs_root, whoami},
+    fixture::{Agent, Heard, PATIENCE, needs_root, progress, wait_until_still, whoami},
     trials,
 };
 
@@ -255,10 +255,11 @@ fn one_stuck_reader_stops_no_other_channel() {
 /// A client that never reads.
 fn one_stuck_writer_stops_no_other_channel() {
     let shared = Shared::new();
-    let mut stuck = shared.channel().arg("exec cat /dev/zero").spawn().unwrap();
-    let mut first = [1; 4096];
-    stuck.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
-    thread::sleep(Duration::from_millis(500));
+    let mut stuck = shared.channel().arg("echo $$; exec cat /dev/zero").spawn().unwrap();
+    let mut line = String::new();
+    BufReader::with_capacity(1, stuck.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let process = line.trim().parse().unwrap();
+    wait_until_still("the window is shut", || progress(process));
     shared.answers_promptly();
     shared.answers_promptly();
     stuck.kill().unwrap();

@@ -25,7 +25,7 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    fixture::{Agent, PATIENCE, other_key, sign_public},
+    fixture::{Agent, PATIENCE, other_key, sign_public, wait_until_still},
     grant::grant,
     trials,
 };
@@ -195,11 +195,16 @@ fn who_does_not_read_stops_nobody_else() {
         let mut unread = upstream.open(&exec("exec cat /dev/zero")).await.unwrap();
         assert!(matches!(unread.events.next().await, Some(UpstreamEvent::Stdout(_))));
         let deaf = upstream.open(&exec("exec sleep 1000")).await.unwrap();
+        let stuffed = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&stuffed);
         let stuffing = tokio::spawn(async move {
-            while deaf.sender.data(vec![0; 32 * 1024]).await.is_ok() {}
+            while deaf.sender.data(vec![0; 32 * 1024]).await.is_ok() {
+                count.fetch_add(1, Ordering::SeqCst);
+            }
             deaf.events
         });
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        until(&stuffed, 1).await;
+        wait_until_still("the window is shut", || stuffed.load(Ordering::SeqCst));
         for _ in 0..5 {
             let began = Instant::now();
             let channel = upstream.open(&exec("echo prompt")).await.unwrap();
@@ -283,7 +288,7 @@ fn another_host_key_is_never_told_anything() {
         let right = Endpoint::new(agent.instance, address, &agent.host_key).unwrap();
         let dialed = dial(&proof, &right).await.unwrap();
         until(&count, mismatched).await;
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        wait_until_still("nothing more is said", || count.load(Ordering::SeqCst));
         assert_eq!(count.load(Ordering::SeqCst), mismatched);
         // What authentication takes is far more than a rounding of that.
         let key = SessionKey::generate().unwrap();
