@@ -267,6 +267,8 @@ codes! {
     BadValue = "W0129" "bad-value" Warning,
     /// A comparison with what the operation never brings.
     ValueNeverOccurs = "W0130" "value-never-occurs" Warning,
+    /// A pattern where the operator has none, or a value that was to be filled in.
+    TakenLiterally = "W0132" "taken-literally" Warning,
     /// A comment that allows a finding that is not there, or gives no reason.
     PointlessAllow = "W0131" "pointless-allow" Warning,
 }

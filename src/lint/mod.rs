@@ -33,6 +33,7 @@ mod prefix_on_template;
 mod quota_looser_than_parent;
 mod role_never_asserted;
 mod role_never_tested;
+mod taken_literally;
 mod trailing_slash;
 mod unconditional_grant;
 mod unknown_claim;
@@ -46,6 +47,13 @@ mod wildcard_docker_allow;
 pub use crate::lint::{
     manual::manual,
     settings::{Level, NotALint, Settings},
+};
+
+use std::{
+    num::NonZeroUsize,
+    panic::resume_unwind,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
 };
 
 use crate::{
@@ -112,6 +120,7 @@ rules! {
     merge_alternatives MergeAlternatives,
     bad_value BadValue,
     value_never_occurs ValueNeverOccurs,
+    taken_literally TakenLiterally,
     pointless_allow PointlessAllow,
 }
 
@@ -141,6 +150,16 @@ pub fn lint(sources: &[Source], parsed: &[Parse], system: System) -> Vec<Finding
 
 /// The same for documents that do not lie side by side, as a site has it.
 pub fn lint_each(given: &[(&Source, &Parse)], system: System, settings: &Settings) -> Vec<Finding> {
+    lint_on_threads(given, system, settings, NonZeroUsize::MIN)
+}
+
+/// The same by several threads, for those who wait for it; what is found does not depend on how many they are.
+pub fn lint_on_threads(
+    given: &[(&Source, &Parse)],
+    system: System,
+    settings: &Settings,
+    threads: NonZeroUsize,
+) -> Vec<Finding> {
     let system_sources = match system {
         System::Included => system_sources(),
         System::LeftOut => Vec::new(),
@@ -148,18 +167,44 @@ pub fn lint_each(given: &[(&Source, &Parse)], system: System, settings: &Setting
     let system_parsed: Vec<Parse> = system_sources.iter().map(parse).collect();
     let documents = given.iter().copied().chain(system_sources.iter().zip(&system_parsed)).collect();
     let set = Set::new(documents, given.len(), settings);
-    let mut report = Report::default();
-    for rule in RULES {
-        let first = report.findings.len();
-        rule.lint.check(&set, &mut report);
-        debug_assert!(report.findings.iter().skip(first).all(|it| it.diagnostic.code == rule.lint.code()));
-    }
+    let report = check(&set, threads);
     let findings = allow::without_allowed(&set, precedence::most_specific(report.findings));
     let mut findings: Vec<Finding> = findings.into_iter().filter_map(|it| at_level(it, settings)).collect();
     // What is an error already is not regretted on top of it.
     findings.retain(|it| !given.get(it.source).is_some_and(|(_, parse)| has_error_at(parse, it.diagnostic.span)));
     findings.sort_by_key(|it| (it.source, it.diagnostic.span.start, it.diagnostic.code));
     findings
+}
+
+/// What all rules find, in their order.
+fn check(set: &Set<'_>, threads: NonZeroUsize) -> Report {
+    let mut report = Report::default();
+    let Some((last, first)) = RULES.split_last() else { return report };
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut found = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(rule) = first.get(at) else { return found };
+            let mut report = Report::default();
+            rule.lint.check(set, &mut report);
+            debug_assert!(report.findings.iter().all(|it| it.diagnostic.code == rule.lint.code()));
+            found.push((at, report.findings));
+        }
+    };
+    let mut found = thread::scope(|scope| {
+        let others: Vec<_> = (1..threads.get()).map(|_| scope.spawn(work)).collect();
+        let mut found = work();
+        for other in others {
+            found.extend(other.join().unwrap_or_else(|it| resume_unwind(it)));
+        }
+        found
+    });
+    found.sort_by_key(|(at, _)| *at);
+    report.findings.extend(found.into_iter().flat_map(|(_, findings)| findings));
+    // It looks at what the others found.
+    last.lint.check(set, &mut report);
+    report
 }
 
 /// Whether an error of the reader has some of this text, or its edge where something is missing.

@@ -1,11 +1,11 @@
 //! Each rule has a code, a manual that tells the truth, and a case; and none of them takes long.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, num::NonZeroUsize, path::Path};
 
 use crate::{
     compile::{Finding, System},
     diagnostic::{Code, Diagnostic},
-    lint::{RULES, Settings, lint_each, manual},
+    lint::{RULES, Settings, lint_each, lint_on_threads, manual},
     source::Source,
     syntax::{Parse, parse},
 };
@@ -59,6 +59,21 @@ fn the_example_of_a_manual_shows_its_rule_alone_and_what_to_write_instead_shows_
         assert_eq!(codes(block(&manual, "Example")), [code], "{manual}");
         assert_eq!(codes(block(&manual, "Instead")), [], "{manual}");
     }
+}
+
+#[test]
+fn as_much_is_found_by_several_threads_as_by_one() {
+    let manuals: Vec<String> = RULES.iter().filter_map(|it| manual(it.lint.code())).collect();
+    let read = |(at, it): (usize, &String)| {
+        Source::new(format!("{at}.pol"), block(it, "Example").as_bytes().to_vec()).unwrap()
+    };
+    let sources: Vec<Source> = manuals.iter().enumerate().map(read).collect();
+    let parsed: Vec<Parse> = sources.iter().map(parse).collect();
+    let given: Vec<(&Source, &Parse)> = sources.iter().zip(&parsed).collect();
+    let found = |threads| lint_on_threads(&given, System::Included, &Settings::default(), threads);
+    let by_one = found(NonZeroUsize::MIN);
+    assert!(by_one.len() > 10);
+    assert_eq!(found(NonZeroUsize::new(4).unwrap()), by_one);
 }
 
 #[test]

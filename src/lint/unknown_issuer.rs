@@ -77,13 +77,24 @@ fn check(set: &Set<'_>, issuer: &Name) -> Option<Diagnostic> {
     let error = Diagnostic::new(Code::UnknownIssuer, issuer.span, message, "nobody brings facts under this name");
     let Some(known) = &set.settings.issuers else {
         let near = closest(text, RESERVED.iter().chain(COMMON).copied())?;
-        let is_slip = near.len() >= MISSPELT_BYTES_MIN || near.eq_ignore_ascii_case(text);
+        let is_slip =
+            near.len() >= MISSPELT_BYTES_MIN || near.eq_ignore_ascii_case(text) || are_letters_swapped(near, text);
         return is_slip.then(|| suggest(error, issuer, near));
     };
     Some(match closest(text, RESERVED.iter().copied().chain(known.iter().map(String::as_str))) {
         Some(near) => suggest(error, issuer, near),
         None => error.with_help("it is none of the issuers that this site lists"),
     })
+}
+
+/// Whether one text is the other with its letters in another order.
+fn are_letters_swapped(one: &str, other: &str) -> bool {
+    let letters = |text: &str| {
+        let mut letters = text.to_ascii_lowercase().into_bytes();
+        letters.sort_unstable();
+        letters
+    };
+    letters(one) == letters(other)
 }
 
 fn suggest(error: Diagnostic, issuer: &Name, near: &str) -> Diagnostic {

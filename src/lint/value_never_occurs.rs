@@ -108,7 +108,15 @@ fn never_ordered(claim_type: &str, text: &str) -> Option<String> {
         "auth.age" | "mfa.age" => ("a duration, such as `15m`", matches!(right, Literal::Duration(_))),
         _ => return None,
     };
+    if claim_type == "time.hour" && is_beyond_the_day(right) {
+        return Some("a whole number from 0 to 23".to_owned());
+    }
     (!fits).then(|| example.to_owned())
+}
+
+/// Whether no hour is this one. 24 bounds a day as well as `time.hour <= 23` does.
+fn is_beyond_the_day(hour: Literal) -> bool {
+    matches!(hour, Literal::Number(hour) if hour > 24)
 }
 
 fn choices(claim_type: &str) -> Option<Vec<&'static str>> {
@@ -123,8 +131,11 @@ fn choices(claim_type: &str) -> Option<Vec<&'static str>> {
 
 fn diagnose(comparison: &Comparison, value: &Value, text: &str, takes: &str) -> Diagnostic {
     let claim_type = comparison.claim_type.text.as_str();
-    let label =
-        if comparison.operator == Operator::NotEqual { "so this guards nothing" } else { "so this is never true" };
+    // Every hour is before one that is beyond the day.
+    let is_before = matches!(comparison.operator, Operator::Less | Operator::LessOrEqual);
+    let always = comparison.operator == Operator::NotEqual
+        || (is_before && claim_type == "time.hour" && Literal::parse(text).is_ok_and(is_beyond_the_day));
+    let label = if always { "so this guards nothing" } else { "so this is never true" };
     let message = format!("`{claim_type}` is never `{}`", short(text));
     let error = Diagnostic::new(Code::ValueNeverOccurs, value.span, message, label);
     let choices = choices(claim_type).unwrap_or_default();

@@ -2,7 +2,9 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    num::NonZeroUsize,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::available_parallelism,
 };
 
 use tokio::sync::Notify;
@@ -12,7 +14,7 @@ use crate::{
     compile::{Finding, System, check_parsed},
     diagnostic::Diagnostic,
     limits::DIAGNOSTICS_SHOWN_MAX,
-    lint::lint_each,
+    lint::lint_on_threads,
     lsp::{
         convert,
         document::Document,
@@ -40,7 +42,8 @@ fn errors(set: &Set) -> Vec<Finding> {
 /// The errors that were found, and the lints.
 fn with_lints(set: &Set, mut errors: Vec<Finding>) -> Vec<Finding> {
     if let Some(settings) = &set.settings {
-        errors.extend(lint_each(&documents(set), System::Included, settings));
+        let threads = available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        errors.extend(lint_on_threads(&documents(set), System::Included, settings, threads));
     }
     errors
 }

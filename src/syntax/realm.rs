@@ -68,7 +68,7 @@ pub fn parse(text: &str, offset: usize) -> Result<Realm> {
         let message = format!("this realm has {} bytes, more than the {FQN_BYTES_MAX} a realm may have", text.len());
         return Err(part.error(Code::RealmTooLong, message, "too long"));
     }
-    let realm = realm(part)?;
+    let realm = realm(part).map_err(|error| with_realm_above(part, error))?;
     let local = if let Local::Named(segments) = &realm.local { segments.len() } else { 0 };
     let count = realm.namespace.len().saturating_add(local);
     if count > FQN_SEGMENTS_MAX {
@@ -168,6 +168,23 @@ fn segment(part: Part<'_>) -> Result<Segment> {
         Some(c) => Err(bad_character(part, c)),
         None => Ok(Segment::Literal(part.name())),
     }
+}
+
+/// Says of `job::/prod/*` which realm covers what it means.
+fn with_realm_above(part: Part<'_>, mut error: Box<Diagnostic>) -> Box<Diagnostic> {
+    let before = error.span.start.checked_sub(part.offset).and_then(|it| part.text.get(..it));
+    let Some(before) = before.filter(|_| error.code == Code::MisplacedStar) else { return error };
+    let above = before.strip_suffix('/').filter(|it| !it.ends_with(':')).unwrap_or(before);
+    if realm(Part { text: above, offset: 0 }).is_err() {
+        return error;
+    }
+    error.help = Some(format!("a realm without a local name covers everything below it already: `{}`", short(above)));
+    let star = part.text.get(before.len()..);
+    if star == Some("*") {
+        let rest = Span::new(part.offset.saturating_add(above.len()), error.span.end);
+        return Box::new(error.with_fix(format!("write `{}`", short(above)), false, rest, ""));
+    }
+    error
 }
 
 fn is_variable_name(text: &str) -> bool {

@@ -67,7 +67,9 @@ fn may_be_slip(error: &Diagnostic) -> bool {
     // `equal` for `==` is no slip; `ndsWith` is.
     let is_foreign_word = error.code == Code::UnknownOperator
         && error.fixes.iter().flat_map(|it| &it.edits).any(|it| !it.text.starts_with(|c: char| c.is_alphabetic()));
-    may_be && !is_foreign_word
+    // `permit:` is YAML and no slip.
+    let is_key = error.code == Code::BadName && error.fixes.iter().any(|it| it.safe);
+    may_be && !is_foreign_word && !is_key
 }
 
 /// What was told of the document, and what is known of it by now.

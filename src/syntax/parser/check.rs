@@ -58,6 +58,7 @@ impl<'a> Reader<'a> {
         }
         let plain = lexeme.text.trim_end_matches(':');
         self.push(if plain.chars().all(is_part) && !plain.is_empty() {
+            let error = error.with_help(format!("did you mean `{}`?", short(plain)));
             error.with_fix(format!("write `{}`", short(plain)), true, lexeme.span, plain)
         } else if lexeme.text.contains("::") {
             error.with_help(

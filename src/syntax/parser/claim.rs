@@ -208,8 +208,38 @@ impl<'a> Reader<'a> {
         );
     }
 
+    /// `permit (ssh, read)` and `permit { ssh }`: told, with what is behind them, if it is so.
+    fn values_in_brackets(&mut self, input: Stream<'a>, claim_type: &str) -> Option<Stream<'a>> {
+        const LEXEMES_MAX: usize = 32;
+        let (opening, closing, name) = match input.token()? {
+            Token::LeftParen => (input.span(), Token::RightParen, "parentheses"),
+            Token::LeftBrace => (input.span(), Token::RightBrace, "braces"),
+            _ => return None,
+        };
+        let inner = (1..LEXEMES_MAX).map_while(|index| input.look(index));
+        let count = inner.take_while(|it| it.token == Token::Comma || it.token.begins_value()).count();
+        let end = input.look(count.saturating_add(1)).filter(|it| count > 0 && it.token == closing)?;
+        let message = format!("the values of `{}` stand in no {name}", short(claim_type));
+        let inside = self.source.slice(Span::new(opening.end, end.span.start)).trim();
+        let mut error = Diagnostic::new(Code::MissingValue, opening.to(end.span), message, "the values alone")
+            .with_help(format!("write `{} {}`", short(claim_type), short(inside)));
+        let edits = [opening, end.span].map(|span| Edit { span, text: String::new() }).to_vec();
+        error.fixes.push(Fix { title: format!("remove the {name}"), safe: false, edits });
+        self.push(error);
+        Some(input.seek_offset(end.span.end))
+    }
+
     fn missing_value(&mut self, input: Stream<'a>, claim_type: &Name, comma: Option<Span>) -> Stream<'a> {
         let text = short(&claim_type.text);
+        if comma.is_none() && recover::TAKING_AWAY.contains(&claim_type.text.as_str()) {
+            self.tell_taken_away(claim_type.span);
+            return if input.token() == Some(Token::LeftBrace) { recover::behind_braces(input) } else { input };
+        }
+        if comma.is_none()
+            && let Some(rest) = self.values_in_brackets(input, &claim_type.text)
+        {
+            return rest;
+        }
         let error = match comma {
             Some(comma) => Diagnostic::new(
                 Code::MissingValue,

@@ -306,9 +306,17 @@ impl<'a> Reader<'a> {
         self.push(match value {
             Some(_) => error.with_fix("write `==`", false, input.gap(), " =="),
             None if before.text == "role" => error.with_help("for example `role == admin`"),
+            None if self.is_of_issuer(before) => {
+                error.with_help(format!("what it has to be stands behind it: `{} == \"VALUE\"`", short(before.text)))
+            }
             None => error.with_help(format!("for example `role == {}`, if it is a role", short(before.text))),
         });
         nom::Err::Error(Trouble::Reported)
+    }
+
+    /// Whether an issuer and `->` stand before this claim type.
+    fn is_of_issuer(&self, claim_type: Lexeme<'a>) -> bool {
+        self.source.text().get(..claim_type.span.start).is_some_and(|it| it.trim_end().ends_with("->"))
     }
 
     fn comma_in_list(&mut self, gap: Span) {

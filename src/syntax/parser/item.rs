@@ -71,7 +71,7 @@ impl<'a> Reader<'a> {
     /// ```
     fn rule(&mut self, input: Stream<'a>, out: &mut Vec<Item>) -> Parsed<'a, ()> {
         let mut condition = Vec::new();
-        let rest = self.condition(input, &mut condition);
+        let (rest, ()) = self.condition(input, &mut condition)?;
         let (rest, block) = self.block(rest)?;
         push_rule(out, input.span(), condition, block);
         Ok((rest, ()))
@@ -79,14 +79,14 @@ impl<'a> Reader<'a> {
 
     /// `if ( expr )` of a rule; nothing is added to `out` where the condition could not be read.
     #[inline(never)]
-    fn condition(&mut self, input: Stream<'a>, out: &mut Vec<Expr>) -> Stream<'a> {
+    fn condition(&mut self, input: Stream<'a>, out: &mut Vec<Expr>) -> Parsed<'a, ()> {
         if !input.is_word("if") {
             self.misspelled_if(input);
         }
         let bare = self.bare_condition(input.skip());
         let inner = if bare { input.skip() } else { self.open_parenthesis(input.skip()) };
         if inner.token() == Some(Token::RightParen) {
-            return self.empty_condition(input, inner);
+            return Ok((self.empty_condition(input, inner), ()));
         }
         self.parentheses = 0;
         let read = self.expr(inner, out);
@@ -94,14 +94,42 @@ impl<'a> Reader<'a> {
         match read {
             Ok((rest, ())) => {
                 self.check_condition_length(inner, rest);
-                if bare && rest.token() == Some(Token::LeftBrace) { rest } else { self.close_condition(rest) }
+                if self.closed_in_comment(rest) {
+                    return Err(nom::Err::Error(Trouble::Reported));
+                }
+                let is_closed = bare && rest.token() == Some(Token::LeftBrace);
+                Ok((if is_closed { rest } else { self.close_condition(rest) }, ()))
             }
             Err(trouble) => {
                 self.report(&trouble);
                 out.clear();
-                recover::behind_condition(inner)
+                Ok((recover::behind_condition(inner), ()))
             }
         }
+    }
+
+    /// `if (role == admin // of them) { permit ssh }`: told, if it is so. What else is missing stands in the comment too.
+    fn closed_in_comment(&mut self, input: Stream<'a>) -> bool {
+        if input.token() == Some(Token::RightParen) {
+            return false;
+        }
+        let end = input.peek().map_or(self.source.text().len(), |it| it.span.start);
+        let between = self.source.slice(Span::new(input.gap().end, end));
+        let line = between.split('\n').next().unwrap_or_default();
+        let (Some(comment), Some(closing)) = (line.find("//"), line.find(')')) else { return false };
+        if closing < comment {
+            return false;
+        }
+        let place = |at: usize| input.gap().end.saturating_add(at);
+        let error = Diagnostic::new(
+            Code::UnexpectedToken,
+            Span::new(place(comment), place(line.trim_end().len())),
+            "the `)` of this condition stands in a comment",
+            "`//` makes a comment of all that follows on its line",
+        );
+        let error = error.with_help("put the comment on a line of its own above the rule");
+        self.push(error.with_fix("end the comment before the `)`", false, Span::at(place(closing)), "\n"));
+        true
     }
 
     /// `if role == admin {`: both parentheses are missing, which is one mistake.

@@ -108,7 +108,8 @@ fn run(args: &CheckArgs, output: Output, deny: Option<Deny>, find: &dyn Fn(&Site
         return ExitCode::from(2);
     }
     let hidden: usize = site.parsed.iter().map(|it| it.hidden).sum();
-    if reader == Reader::Text {
+    let was_read = site.unreadable.is_empty() || !site.sources.is_empty();
+    if reader == Reader::Text && was_read {
         say(&Counts::of(&findings, hidden).sentence(site.sources.len()));
     }
     let could_not = !site.unreadable.is_empty() || mended.is_err();
