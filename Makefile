@@ -52,6 +52,7 @@ test-release:
 bench:
 	cargo bench --bench language
 	cargo bench --bench lsp
+	cargo bench --bench decide
 
 # A minute for each target; see fuzz/README.md.
 FUZZ_SECONDS ?= 60

@@ -130,6 +130,15 @@ impl Comparison {
         (by_text || !self.is_unreadable(value)) && self.test.holds_of(value, bound)
     }
 
+    /// Whether it holds of these values, in any order; never where there is none.
+    pub(crate) fn holds_of_each<'v>(&self, mut values: impl Iterator<Item = &'v str>, bound: &[&str]) -> bool {
+        let Test::NotEqual(template) = &self.test else { return values.any(|it| self.holds_of(it, bound)) };
+        let unwanted = template.fill(bound);
+        let Some(first) = values.next() else { return false };
+        let mut all = std::iter::once(first).chain(values);
+        all.all(|it| it != unwanted && !self.is_unreadable(it))
+    }
+
     /// The values that make it hold, where these are all it asks for.
     pub(crate) fn equal_to(&self) -> Option<&[Template]> {
         if let Test::Equal(templates) = &self.test { Some(templates) } else { None }

@@ -7,6 +7,7 @@ pub(crate) mod condition;
 mod glob;
 mod index;
 mod lower;
+pub(crate) mod plan;
 pub(crate) mod realm;
 pub(crate) mod set;
 pub(crate) mod slots;
@@ -105,5 +106,6 @@ fn build(mut documents: Vec<(&Source, &Parse)>) -> PolicySet {
         }
     }
     let sources = documents.into_iter().map(|(source, _)| source.clone()).collect();
-    PolicySet { sources, policies, index, slots }
+    let plan = plan::build(&policies, &slots);
+    PolicySet { sources, policies, index, slots, plan }
 }

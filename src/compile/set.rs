@@ -4,6 +4,7 @@ use crate::{
     compile::{
         condition::Comparison,
         index::Index,
+        plan::Plan,
         realm::{Pattern, Specificity, Variables},
         slots::{Slot, Slots},
     },
@@ -19,6 +20,8 @@ pub struct PolicySet {
     pub(crate) policies: Vec<Policy>,
     pub(crate) index: Index,
     pub(crate) slots: Slots,
+    /// For verdicts. Absent where the set is too large for it; then each verdict is a decision.
+    pub(crate) plan: Option<Plan>,
 }
 
 /// A realm and its rules.
@@ -85,6 +88,11 @@ pub(crate) enum TemplatePiece {
 }
 
 impl PolicySet {
+    /// Bytes that the layout for verdicts takes, beside the documents and what explains decisions.
+    pub fn layout_bytes(&self) -> usize {
+        self.plan.as_ref().map_or(0, Plan::size)
+    }
+
     /// The documents, system documents among them, ascending by name.
     pub fn sources(&self) -> &[Source] {
         &self.sources

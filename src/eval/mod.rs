@@ -17,6 +17,7 @@ mod run;
 mod sentence;
 pub(crate) mod time;
 mod validity;
+mod verdict;
 mod want;
 
 pub use coverage::{Coverage, CoveredComparison, CoveredRule, Seen};
@@ -25,6 +26,7 @@ pub use denial::{Condition, Denial, NearMiss, denial};
 pub use effective::{Effective, Total};
 pub use request::{BadRequest, Claim, Fact, Now, Request};
 pub use sentence::{headline, sentence};
+pub use verdict::{Principal, Reason, Verdict, verdict, verdict_for};
 
 use std::collections::BTreeSet;
 

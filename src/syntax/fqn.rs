@@ -64,25 +64,7 @@ impl Fqn {
     /// # Ok::<(), gatehouse::syntax::fqn::FqnError>(())
     /// ```
     pub fn parse(text: &str) -> Result<Self, FqnError> {
-        if text.len() > FQN_BYTES_MAX {
-            return Err(FqnError::TooLong(text.len()));
-        }
-        if !is_nfc(text) {
-            return Err(FqnError::NotNfc);
-        }
-        let (type_name, rest) = text.split_once("::/").ok_or(FqnError::NoRoot)?;
-        let resource_type =
-            resource_type(type_name).ok_or_else(|| FqnError::UnknownResourceType(type_name.to_owned()))?.name;
-        let (namespace, local) = match rest.split_once("::") {
-            Some((namespace, local)) => (namespace, Some(segments(local)?)),
-            None => (rest, None),
-        };
-        let namespace = if namespace.is_empty() { Vec::new() } else { segments(namespace)? };
-        let count = namespace.len().saturating_add(local.as_ref().map_or(0, Vec::len));
-        if count > FQN_SEGMENTS_MAX {
-            return Err(FqnError::TooManySegments(count));
-        }
-        Ok(Self { resource_type, namespace, local })
+        Ok(FqnRef::parse(text)?.to_owned())
     }
 
     /// `job`.
@@ -101,6 +83,62 @@ impl Fqn {
     }
 }
 
+/// A complete name that stands elsewhere; reading one takes no memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FqnRef<'a> {
+    // INVARIANT (canonical): as of `Fqn`.
+    resource_type: &'static str,
+    namespace: &'a str,
+    local: Option<&'a str>,
+}
+
+impl<'a> FqnRef<'a> {
+    /// Reads a name as strictly as [`Fqn::parse`].
+    pub(crate) fn parse(text: &'a str) -> Result<Self, FqnError> {
+        if text.len() > FQN_BYTES_MAX {
+            return Err(FqnError::TooLong(text.len()));
+        }
+        if !text.is_ascii() && !is_nfc(text) {
+            return Err(FqnError::NotNfc);
+        }
+        let (type_name, rest) = text.split_once("::/").ok_or(FqnError::NoRoot)?;
+        let resource_type =
+            resource_type(type_name).ok_or_else(|| FqnError::UnknownResourceType(type_name.to_owned()))?.name;
+        let (namespace, local) = match rest.split_once("::") {
+            Some((namespace, local)) => (namespace, Some(local)),
+            None => (rest, None),
+        };
+        let in_local = local.map_or(Ok(0), check_segments)?;
+        let in_namespace = if namespace.is_empty() { 0 } else { check_segments(namespace)? };
+        let count = in_local.saturating_add(in_namespace);
+        if count > FQN_SEGMENTS_MAX {
+            return Err(FqnError::TooManySegments(count));
+        }
+        Ok(Self { resource_type, namespace, local })
+    }
+
+    /// `job`.
+    pub(crate) fn resource_type(&self) -> &'static str {
+        self.resource_type
+    }
+
+    /// The segments between `::/` and `::`.
+    pub(crate) fn namespace(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        Some(self.namespace).filter(|it| !it.is_empty()).into_iter().flat_map(|it| it.split('/'))
+    }
+
+    /// The segments behind the second `::`, where there is one.
+    pub(crate) fn local(&self) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
+        self.local.map(|it| it.split('/'))
+    }
+
+    fn to_owned(self) -> Fqn {
+        let namespace = self.namespace().map(str::to_owned).collect();
+        let local = self.local().map(|it| it.map(str::to_owned).collect());
+        Fqn { resource_type: self.resource_type, namespace, local }
+    }
+}
+
 /// Whether this text can be one segment of a name, and with it what a variable can bind.
 pub fn check_segment(text: &str) -> Result<(), FqnError> {
     match text {
@@ -114,11 +152,21 @@ pub fn check_segment(text: &str) -> Result<(), FqnError> {
     }
 }
 
-fn segments(text: &str) -> Result<Vec<String>, FqnError> {
-    text.split('/').map(|segment| check_segment(segment).map(|()| segment.to_owned())).collect()
+/// How many segments there are, all of them good.
+fn check_segments(text: &str) -> Result<usize, FqnError> {
+    let mut count = 0_usize;
+    for segment in text.split('/') {
+        check_segment(segment)?;
+        count = count.saturating_add(1);
+    }
+    Ok(count)
 }
 
 fn is_forbidden(c: char) -> bool {
+    // Nearly every name is made of these.
+    if c.is_ascii_alphanumeric() {
+        return false;
+    }
     c.is_control() || c.is_whitespace() || is_invisible(c) || matches!(c, '"' | '*' | '[' | ']' | '\\' | ':' | '/')
 }
 

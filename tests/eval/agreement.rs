@@ -2,7 +2,7 @@
 
 use gatehouse::{
     compile::{PolicySet, System, compile, system::system_sources},
-    eval::{Decision, Request, reference},
+    eval::{Decision, Fact, Reason, Request, Verdict, decide, reference, verdict},
     source::Source,
 };
 
@@ -44,4 +44,43 @@ pub(crate) fn agree(sources: &[Source], request: &Request, decision: &Decision) 
     }
     let texts: Vec<&str> = sources.iter().map(Source::text).collect();
     Err(format!("{request:#?}\n{answer:#?}\nis not\n{decision:#?}\nof\n{}", texts.join("\n")))
+}
+
+/// Whether looking up says of a request, and of each claim alone that it or a decision has, what deciding says.
+pub(crate) fn agree_on_verdict(set: &PolicySet, request: &Request, decision: &Decision) -> Result<(), String> {
+    same_verdict(set, request, decision)?;
+    let target = request.target().to_string();
+    let without_time = |it: &&Fact| request.now().is_none() || !it.claim_type.starts_with("time.");
+    let facts: Vec<Fact> = request.facts().iter().filter(without_time).cloned().collect();
+    for claim in request.want().iter().chain(decision.claims()) {
+        let alone = Request::new(&target, facts.clone(), vec![claim.clone()], request.now());
+        let alone = alone.map_err(|err| err.to_string())?;
+        same_verdict(set, &alone, &decide(set, &alone))?;
+    }
+    Ok(())
+}
+
+fn same_verdict(set: &PolicySet, request: &Request, decision: &Decision) -> Result<(), String> {
+    let given = verdict(set, request);
+    let missing = decision.missing().first().map(|it| request.want().iter().position(|want| want == it));
+    let same = match (given, missing) {
+        (Verdict::Allowed(reason), None) => decision.is_allowed() && is_rule(set, reason),
+        (Verdict::Missing(at), Some(missing)) => missing == Some(at),
+        (Verdict::Refused, None) => !decision.is_allowed(),
+        (Verdict::Allowed(_) | Verdict::Refused, Some(_)) | (Verdict::Missing(_), None) => false,
+    };
+    if same {
+        return Ok(());
+    }
+    let texts: Vec<&str> = set.sources().iter().map(Source::text).collect();
+    Err(format!("{request:#?}\n{given:?}\nis not\n{decision:#?}\nof\n{}", texts.join("\n")))
+}
+
+/// Whether a reason is a rule, a block or a claim of its document.
+fn is_rule(set: &PolicySet, reason: Reason) -> bool {
+    let Some(place) = reason.place(set) else { return false };
+    let source = set.sources().iter().find(|it| it.document() == place.document);
+    let line = source.and_then(|it| it.text().lines().nth(place.line - 1)).unwrap_or_default();
+    let text: String = line.chars().skip(place.column - 1).collect();
+    text.starts_with("if") || text.starts_with(|c: char| c == '{' || c.is_alphabetic())
 }

@@ -15,7 +15,7 @@ use proptest::{
 };
 
 use crate::{
-    agreement::{agree, compiled, sources},
+    agreement::{agree, agree_on_verdict, compiled, sources},
     cases::source,
     subset,
     world::{OPERATORS, World},
@@ -58,6 +58,7 @@ fn both_evaluators_give_one_answer() {
         seen.compiled += 1;
         let decision = decide(&set, &request);
         agree(&sources, &request, &decision)?;
+        agree_on_verdict(&set, &request, &decision)?;
         seen.note(&decision);
         if seen.compiled % 10 == 0 {
             seen.note_operators(&world, &request);

@@ -5,3 +5,4 @@ mod documents;
 mod growth;
 mod meter;
 mod pipeline;
+mod verdict;

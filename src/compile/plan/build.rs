@@ -1,0 +1,485 @@
+//! A set's policies to their layout.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::compile::{
+    catalogue::{Combines, combines},
+    condition::Comparison,
+    plan::{
+        Bytes, IN_LOCAL, KEYED, Op, PLACE_BYTES, Plan, SPECIAL, Table, UNCLEAR, UNIT_BYTES, VARIABLES_MAX, WORLD, hash,
+    },
+    realm::{LocalPattern, Part, Pattern},
+    set::{Asserted, Gate, Policy, Template, TemplatePiece},
+    slots::{Slot, Slots},
+};
+
+/// Rules of one unit that assert one claim, up to which they are tried one by one.
+const TRIED_MAX: usize = 8;
+
+/// Bytes from the start of a place to its variable child, and to its named root.
+const VARIABLE_AT: u32 = 8;
+const NAMED_AT: u32 = 12;
+
+/// Bytes from the start of a production to its gate.
+const GATE_AT: u32 = 4;
+
+/// Lays out policies; nothing where there is more than 32 bits can address.
+pub(crate) fn build(policies: &[Policy], slots: &Slots) -> Option<Plan> {
+    let mut tree = Tree::default();
+    for (at, policy) in policies.iter().enumerate() {
+        tree.insert(&policy.realm, at);
+    }
+    // Offset 0 is nothing, and the gate that is always open stands before all.
+    let (claims, changing) = (HashMap::new(), HashSet::new());
+    let mut builder = Builder { policies, slots, out: vec![0; 4], claims, changing, keyed: Vec::new(), open: 0 };
+    builder.open = builder.gate(Op::True, 0)?;
+    builder.claims()?;
+    let edges = builder.places(&tree)?;
+    let claims: Vec<(u64, u32)> = ascending(&builder.claims)
+        .into_iter()
+        .map(|(offset, (slot, value))| (hash::claim(slots.claim_type(slot), value), offset))
+        .collect();
+    let (edges, claims, keyed) = (Table::new(&edges), Table::new(&claims), Table::new(&builder.keyed));
+    Some(Plan { bytes: Bytes(builder.out), edges, claims, keyed })
+}
+
+/// What was numbered, by number.
+fn ascending<'a>(claims: &HashMap<(Slot, &'a str), u32>) -> BTreeMap<u32, (Slot, &'a str)> {
+    claims.iter().map(|(claim, offset)| (*offset, *claim)).collect()
+}
+
+/// Places before they have offsets.
+#[derive(Default)]
+struct Tree<'a> {
+    places: Vec<Branch<'a>>,
+    children: HashMap<(usize, &'a str), usize>,
+    types: HashMap<&'a str, usize>,
+}
+
+#[derive(Default)]
+struct Branch<'a> {
+    /// The place above and the segment between; none for roots of local names and what variables lead to.
+    edge: Option<(Option<usize>, &'a str)>,
+    variable: Option<usize>,
+    named: Option<usize>,
+    below: Vec<usize>,
+    exact: Vec<usize>,
+    any: Vec<usize>,
+}
+
+impl<'a> Tree<'a> {
+    fn insert(&mut self, realm: &'a Pattern, policy: usize) {
+        let resource_type = realm.resource_type.as_str();
+        let root = match self.types.get(resource_type) {
+            Some(root) => *root,
+            None => {
+                let root = self.add(Some((None, resource_type)));
+                self.types.insert(resource_type, root);
+                root
+            }
+        };
+        let mut at = self.walk(root, &realm.namespace);
+        if let LocalPattern::Named(parts) = &realm.local {
+            let named = match self.places.get(at).and_then(|it| it.named) {
+                Some(named) => named,
+                None => self.add(None),
+            };
+            if let Some(place) = self.places.get_mut(at) {
+                place.named = Some(named);
+            }
+            at = self.walk(named, parts);
+        }
+        let Some(place) = self.places.get_mut(at) else { return };
+        match &realm.local {
+            LocalPattern::Below | LocalPattern::Named(_) => place.below.push(policy),
+            LocalPattern::Exact => place.exact.push(policy),
+            LocalPattern::Any => place.any.push(policy),
+        }
+    }
+
+    fn walk(&mut self, mut at: usize, parts: &'a [Part]) -> usize {
+        for part in parts {
+            at = match part {
+                Part::Literal(text) => match self.children.get(&(at, text.as_str())) {
+                    Some(child) => *child,
+                    None => {
+                        let child = self.add(Some((Some(at), text)));
+                        self.children.insert((at, text), child);
+                        child
+                    }
+                },
+                Part::Variable(_) => match self.places.get(at).and_then(|it| it.variable) {
+                    Some(child) => child,
+                    None => {
+                        let child = self.add(None);
+                        if let Some(place) = self.places.get_mut(at) {
+                            place.variable = Some(child);
+                        }
+                        child
+                    }
+                },
+            };
+        }
+        at
+    }
+
+    fn add(&mut self, edge: Option<(Option<usize>, &'a str)>) -> usize {
+        self.places.push(Branch { edge, ..Branch::default() });
+        self.places.len().saturating_sub(1)
+    }
+}
+
+struct Builder<'a> {
+    policies: &'a [Policy],
+    slots: &'a Slots,
+    out: Vec<u8>,
+    // Claims by their slot and value, with the offset of their record.
+    claims: HashMap<(Slot, &'a str), u32>,
+    // Types of claims that some rule asserts with what a variable is bound to, or with the values of facts.
+    changing: HashSet<Slot>,
+    keyed: Vec<(u64, u32)>,
+    // The gate that is always open.
+    open: u32,
+}
+
+/// A rule that asserts a claim, before its gate has an offset.
+struct Rule {
+    claim: u32,
+    policy: usize,
+    node: usize,
+    place: usize,
+    gate: u32,
+    /// Hashes of facts of which it needs one; none where it can do without.
+    keys: Vec<u64>,
+}
+
+impl<'a> Builder<'a> {
+    fn here(&self) -> Option<u32> {
+        u32::try_from(self.out.len()).ok()
+    }
+
+    fn number(&mut self, number: u32) {
+        self.out.extend(number.to_le_bytes());
+    }
+
+    fn count(&mut self, count: usize) -> Option<()> {
+        self.number(u32::try_from(count).ok()?);
+        Some(())
+    }
+
+    fn wide(&mut self, number: u64) {
+        self.out.extend(number.to_le_bytes());
+    }
+
+    fn patch(&mut self, at: u32, number: u32) -> Option<()> {
+        let at = usize::try_from(at).ok()?;
+        self.out.get_mut(at..at.checked_add(4)?)?.copy_from_slice(&number.to_le_bytes());
+        Some(())
+    }
+
+    fn gate(&mut self, op: Op, count: usize) -> Option<u32> {
+        let at = self.here()?;
+        self.number(op.number());
+        self.count(count)?;
+        Some(at)
+    }
+
+    /// Numbers all claims that rules assert as they stand or ask for.
+    fn claims(&mut self) -> Option<()> {
+        for node in self.policies.iter().flat_map(|it| &it.nodes) {
+            for assertion in &node.asserts {
+                let constant = match &assertion.value {
+                    Asserted::Value(template) => template.constant(),
+                    Asserted::Reference(_) => None,
+                };
+                if let Some(value) = constant {
+                    self.claim(assertion.slot, value)?;
+                } else {
+                    self.changing.insert(assertion.slot);
+                }
+            }
+            if let Gate::Compare(comparison) = &node.gate
+                && !self.is_fact(comparison)
+            {
+                for value in constants(comparison).unwrap_or_default() {
+                    self.claim(comparison.slot, value)?;
+                }
+            }
+        }
+        Some(())
+    }
+
+    fn claim(&mut self, slot: Slot, value: &'a str) -> Option<u32> {
+        if let Some(claim) = self.claims.get(&(slot, value)) {
+            return Some(*claim);
+        }
+        let at = self.here()?;
+        let claim_type = self.slots.claim_type(slot);
+        self.count(claim_type.len())?;
+        self.count(value.len())?;
+        self.out.extend(claim_type.bytes().chain(value.bytes()));
+        self.claims.insert((slot, value), at);
+        Some(at)
+    }
+
+    fn is_fact(&self, comparison: &Comparison) -> bool {
+        self.slots.key(comparison.slot).is_some_and(|it| it.is_fact)
+    }
+
+    /// Each place with what stands on it behind it, so that they share a cache line; gives the edges.
+    fn places(&mut self, tree: &Tree<'_>) -> Option<Vec<(u64, u32)>> {
+        let mut offsets = Vec::with_capacity(tree.places.len());
+        let mut edges = Vec::new();
+        // A place above stands before those under it, because it was met first.
+        for place in &tree.places {
+            let at = self.here()?;
+            offsets.push(at);
+            let parent = match place.edge {
+                Some((Some(parent), _)) => *offsets.get(parent)?,
+                Some((None, _)) | None => WORLD,
+            };
+            let segment = place.edge.map(|it| it.1);
+            if let Some(segment) = segment {
+                edges.push((hash::edge(parent, segment), at));
+            }
+            let segment = segment.unwrap_or_default();
+            self.number(parent);
+            self.count(segment.len())?;
+            (0..5).for_each(|_| self.number(0));
+            debug_assert_eq!(self.here(), Some(at.saturating_add(PLACE_BYTES)));
+            self.out.extend(segment.bytes());
+            for (list, field) in [&place.below, &place.exact, &place.any].into_iter().zip([16, 20, 24]) {
+                let units = self.units(list)?;
+                self.patch(at.checked_add(field)?, units)?;
+            }
+        }
+        for (place, at) in tree.places.iter().zip(&offsets) {
+            for (child, field) in [(place.variable, VARIABLE_AT), (place.named, NAMED_AT)] {
+                if let Some(child) = child {
+                    self.patch(at.checked_add(field)?, *offsets.get(child)?)?;
+                }
+            }
+        }
+        Some(edges)
+    }
+
+    /// The policies on one realm as units: one for each way in which its variables are the same.
+    fn units(&mut self, policies: &[usize]) -> Option<u32> {
+        let mut by_shape: BTreeMap<Vec<(usize, u32)>, Vec<usize>> = BTreeMap::new();
+        for at in policies {
+            by_shape.entry(bindings(&self.policies.get(*at)?.realm)).or_default().push(*at);
+        }
+        let mut next = 0;
+        for (bindings, policies) in by_shape {
+            next = self.unit(next, &bindings, &policies)?;
+        }
+        Some(next)
+    }
+
+    fn unit(&mut self, next: u32, bindings: &[(usize, u32)], policies: &[usize]) -> Option<u32> {
+        let at = self.here()?;
+        let mut rules = Vec::new();
+        let is_clear = bindings.iter().all(|(variable, _)| *variable < VARIABLES_MAX);
+        let mut flags = if is_clear { 0 } else { UNCLEAR };
+        for policy in policies.iter().filter(|_| is_clear) {
+            self.rules(*policy, &mut rules, &mut flags)?;
+        }
+        rules.sort_by_key(|it| it.claim);
+        let (tried, keyed): (Vec<Rule>, Vec<Rule>) = parted(rules);
+        if !keyed.is_empty() {
+            flags |= KEYED;
+        }
+        self.number(next);
+        self.number(flags);
+        self.count(bindings.len())?;
+        self.count(tried.len())?;
+        debug_assert_eq!(self.here(), Some(at.saturating_add(UNIT_BYTES)));
+        for (variable, segment) in bindings {
+            self.count(*variable)?;
+            self.number(*segment);
+        }
+        let productions = self.here()?;
+        for rule in &tried {
+            self.number(rule.claim);
+            self.number(0);
+            self.count(rule.policy)?;
+            self.count(rule.place)?;
+        }
+        let mut gates = HashMap::new();
+        for (index, rule) in (0_u32..).zip(&tried) {
+            let gate = self.gate_of(&mut gates, rule.policy, rule.node)?;
+            self.patch(productions.checked_add(index.checked_mul(16)?)?.checked_add(GATE_AT)?, gate)?;
+        }
+        self.keyed(at, keyed, &mut gates)?;
+        Some(at)
+    }
+
+    /// What a policy asserts, and whether it asserts more than what adds up.
+    fn rules(&self, policy: usize, rules: &mut Vec<Rule>, flags: &mut u32) -> Option<()> {
+        let of = self.policies.get(policy)?;
+        for (node, it) in of.nodes.iter().enumerate() {
+            for assertion in &it.asserts {
+                if combines(self.slots.claim_type(assertion.slot), &of.realm.resource_type) != Combines::Union {
+                    *flags |= SPECIAL;
+                }
+                let Asserted::Value(template) = &assertion.value else { continue };
+                let claim = template.constant().and_then(|value| self.claims.get(&(assertion.slot, value)));
+                let Some(claim) = claim.copied() else { continue };
+                let keys = self.keys(of, node);
+                rules.push(Rule { claim, policy, node, place: assertion.offset, gate: 0, keys });
+            }
+        }
+        Some(())
+    }
+
+    /// The facts of which a node needs one, where it needs one. Recursion is bounded because nesting is.
+    fn keys(&self, policy: &Policy, node: usize) -> Vec<u64> {
+        match policy.node(node).map(|it| &it.gate) {
+            Some(Gate::Compare(comparison)) if self.is_fact(comparison) => {
+                constants(comparison).unwrap_or_default().into_iter().map(|it| self.fact(comparison.slot, it)).collect()
+            }
+            Some(Gate::All(inputs)) => {
+                inputs.iter().map(|it| self.keys(policy, *it)).find(|it| !it.is_empty()).unwrap_or_default()
+            }
+            Some(Gate::Compare(_) | Gate::Any(_)) | None => Vec::new(),
+        }
+    }
+
+    fn fact(&self, slot: Slot, value: &str) -> u64 {
+        hash::fact(self.fact_type(slot), value)
+    }
+
+    fn fact_type(&self, slot: Slot) -> u64 {
+        let (issuer, claim_type) =
+            self.slots.key(slot).map_or(("", ""), |it| (it.issuer.as_str(), it.claim_type.as_str()));
+        hash::fact_type(issuer, claim_type)
+    }
+
+    /// Files rules under the facts that they need.
+    fn keyed(&mut self, unit: u32, rules: Vec<Rule>, gates: &mut HashMap<(usize, usize), u32>) -> Option<()> {
+        let mut by_key: BTreeMap<(u32, u64), Vec<usize>> = BTreeMap::new();
+        let mut rules = rules;
+        for (index, rule) in rules.iter_mut().enumerate() {
+            rule.gate = self.gate_of(gates, rule.policy, rule.node)?;
+            for key in &rule.keys {
+                by_key.entry((rule.claim, *key)).or_default().push(index);
+            }
+        }
+        for ((claim, fact), filed) in by_key {
+            let at = self.here()?;
+            self.number(unit);
+            self.number(claim);
+            self.wide(fact);
+            self.count(filed.len())?;
+            for rule in filed.iter().filter_map(|it| rules.get(*it)) {
+                self.number(rule.gate);
+                self.count(rule.policy)?;
+                self.count(rule.place)?;
+            }
+            self.keyed.push((hash::key(unit, claim, fact), at));
+        }
+        Some(())
+    }
+
+    /// The gate of a node, which is written once. Recursion is bounded because nesting is.
+    fn gate_of(&mut self, gates: &mut HashMap<(usize, usize), u32>, policy: usize, node: usize) -> Option<u32> {
+        if let Some(gate) = gates.get(&(policy, node)) {
+            return Some(*gate);
+        }
+        let it = self.policies.get(policy)?.node(node)?;
+        let gate = match &it.gate {
+            Gate::Compare(comparison) => self.comparison(policy, node, comparison)?,
+            Gate::All(inputs) | Gate::Any(inputs) => {
+                let mut offsets = Vec::new();
+                for input in inputs {
+                    offsets.push(self.gate_of(gates, policy, *input)?);
+                }
+                let is_all = matches!(it.gate, Gate::All(_));
+                offsets.retain(|offset| !is_all || *offset != self.open);
+                match offsets.as_slice() {
+                    [] if is_all => self.open,
+                    [only] => *only,
+                    _ => {
+                        let gate = self.gate(if is_all { Op::All } else { Op::Any }, offsets.len())?;
+                        for offset in offsets {
+                            self.number(offset);
+                        }
+                        gate
+                    }
+                }
+            }
+        };
+        gates.insert((policy, node), gate);
+        Some(gate)
+    }
+
+    fn comparison(&mut self, policy: usize, node: usize, comparison: &'a Comparison) -> Option<u32> {
+        let slot = comparison.slot;
+        let constants = constants(comparison);
+        if !self.is_fact(comparison) {
+            let Some(values) = constants.filter(|_| !self.changing.contains(&slot)) else {
+                return self.gate(Op::Unclear, 0);
+            };
+            let gate = self.gate(Op::Claim, values.len())?;
+            for value in values {
+                let claim = *self.claims.get(&(slot, value))?;
+                self.number(claim);
+            }
+            return Some(gate);
+        }
+        if let Some(values) = constants {
+            let gate = self.gate(Op::Fact, values.len())?;
+            self.count(slot.0)?;
+            for value in values {
+                self.wide(self.fact(slot, value));
+                self.count(value.len())?;
+                self.out.extend(value.bytes());
+            }
+            return Some(gate);
+        }
+        if let Some([Template { pieces }]) = comparison.equal_to()
+            && let [TemplatePiece::Variable(variable)] = pieces.as_slice()
+        {
+            let gate = self.gate(Op::Bound, 1)?;
+            self.count(slot.0)?;
+            self.wide(self.fact_type(slot));
+            self.count(*variable)?;
+            return Some(gate);
+        }
+        let gate = self.gate(Op::Other, 1)?;
+        self.wide(self.fact_type(slot));
+        self.count(policy)?;
+        self.count(node)?;
+        Some(gate)
+    }
+}
+
+/// The texts that a comparison is true of, where it is of no others.
+fn constants(comparison: &Comparison) -> Option<Vec<&str>> {
+    comparison.equal_to()?.iter().map(Template::constant).collect()
+}
+
+/// Each variable with the segments that it stands for.
+fn bindings(realm: &Pattern) -> Vec<(usize, u32)> {
+    let named = match &realm.local {
+        LocalPattern::Named(parts) => parts.as_slice(),
+        LocalPattern::Below | LocalPattern::Exact | LocalPattern::Any => &[],
+    };
+    let places = realm.namespace.iter().zip(0_u32..).chain(named.iter().zip(IN_LOCAL..));
+    let bound = places.filter_map(|(part, at)| match part {
+        Part::Variable(number) => Some((*number, at)),
+        Part::Literal(_) => None,
+    });
+    bound.collect()
+}
+
+/// Rules that are tried one by one, and those that are found by a fact: where many assert one claim. Both stay ascending.
+fn parted(rules: Vec<Rule>) -> (Vec<Rule>, Vec<Rule>) {
+    let mut counts: HashMap<u32, usize> = HashMap::new();
+    for rule in rules.iter().filter(|it| !it.keys.is_empty()) {
+        let count = counts.entry(rule.claim).or_default();
+        *count = count.saturating_add(1);
+    }
+    let is_tried = |it: &Rule| it.keys.is_empty() || counts.get(&it.claim).is_none_or(|count| *count <= TRIED_MAX);
+    rules.into_iter().partition(is_tried)
+}

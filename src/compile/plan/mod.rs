@@ -1,0 +1,247 @@
+//! A policy set laid out for verdicts: what a look-up needs stands together, and nothing is allocated to find it.
+//!
+//! Everything lies in one run of bytes, addressed by offset, numbers little-endian; so it could be written to a file as it is.
+//! Policies on one realm are one unit, however many they are; a template realm is one unit too. Offset 0 is nothing.
+//!
+//! ```text
+//! place      parent u32, segment length u32, variable child u32, named root u32, units below, exact, any u32, segment
+//! unit       next u32, flags u32, bindings u32, productions u32, then so many
+//!            bindings (variable u32, segment u32; of the local name with the highest bit)
+//!            and productions (claim, gate, policy, place in the document: u32), ascending by claim
+//! claim      type length u32, value length u32, type, value
+//! gate       operation u32, count u32, then by operation
+//! keyed      unit u32, claim u32, hash of the fact u64, count u32, then (gate, policy, place: u32)
+//! ```
+
+mod build;
+pub(crate) mod hash;
+mod table;
+
+pub(crate) use build::build;
+
+use crate::compile::plan::table::Table;
+
+/// The place above those of the resource types.
+pub(crate) const WORLD: u32 = 0;
+
+/// A binding of the local name, not of the namespace.
+pub(crate) const IN_LOCAL: u32 = 1 << 31;
+
+/// Some rule of the unit asserts what does more than add up: a scalar or a restriction.
+pub(crate) const SPECIAL: u32 = 1;
+
+/// Some productions of the unit are found by a fact.
+pub(crate) const KEYED: u32 = 2;
+
+/// The unit has more variables than are laid out.
+pub(crate) const UNCLEAR: u32 = 4;
+
+/// Variables that a unit may have to be laid out.
+pub(crate) const VARIABLES_MAX: usize = 8;
+
+/// What a gate asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Op {
+    /// Nothing.
+    True,
+    /// All of these gates: offsets.
+    All,
+    /// One of these gates: offsets.
+    Any,
+    /// Of a slot's facts one is among these: slot u32, then each hash u64, length u32, text.
+    Fact,
+    /// Of a slot's facts one is what the variable is bound to: slot u32, hash of the slot u64, variable u32.
+    Bound,
+    /// A comparison of facts that is no look-up: hash of the slot u64, policy u32, node u32.
+    Other,
+    /// One of these claims: offsets.
+    Claim,
+    /// What only an evaluation can tell.
+    Unclear,
+}
+
+impl Op {
+    const ALL: [Self; 8] =
+        [Self::True, Self::All, Self::Any, Self::Fact, Self::Bound, Self::Other, Self::Claim, Self::Unclear];
+
+    fn number(self) -> u32 {
+        Self::ALL.iter().zip(0..).find(|(it, _)| **it == self).map_or(u32::MAX, |(_, number)| number)
+    }
+}
+
+/// The layout. Each reader gives nothing where there is no such record; then nothing is known.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    bytes: Bytes,
+    edges: Table,
+    claims: Table,
+    keyed: Table,
+}
+
+/// The run of bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Bytes(Vec<u8>);
+
+/// A segment of names and what is said of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) variable: u32,
+    pub(crate) named: u32,
+    pub(crate) below: u32,
+    pub(crate) exact: u32,
+    pub(crate) any: u32,
+}
+
+/// The policies on one realm.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unit {
+    pub(crate) at: u32,
+    pub(crate) next: u32,
+    pub(crate) flags: u32,
+    bindings: u32,
+    productions: u32,
+}
+
+/// A rule that asserts a claim if its gate opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Production {
+    pub(crate) claim: u32,
+    pub(crate) gate: u32,
+    /// Index into the set's policies.
+    pub(crate) policy: u32,
+    /// Where the rule stands in its document.
+    pub(crate) place: u32,
+}
+
+const PLACE_BYTES: u32 = 28;
+const UNIT_BYTES: u32 = 16;
+const BINDING_BYTES: u32 = 8;
+const PRODUCTION_BYTES: u32 = 16;
+const GATE_BYTES: u32 = 8;
+const KEYED_BYTES: u32 = 20;
+const KEYED_ITEM_BYTES: u32 = 12;
+
+impl Plan {
+    /// The place of a segment under another.
+    pub(crate) fn edge(&self, parent: u32, segment: &str) -> Option<u32> {
+        self.edges.find(hash::edge(parent, segment), |at| {
+            self.bytes.u32(at) == Some(parent)
+                && self.bytes.u32(at.saturating_add(4)).is_some_and(|length| {
+                    self.bytes.slice(at.saturating_add(PLACE_BYTES), length) == Some(segment.as_bytes())
+                })
+        })
+    }
+
+    pub(crate) fn place(&self, at: u32) -> Option<Place> {
+        let [_, _, variable, named, below, exact, any] = self.bytes.numbers(at)?;
+        Some(Place { variable, named, below, exact, any })
+    }
+
+    pub(crate) fn unit(&self, at: u32) -> Option<Unit> {
+        let [next, flags, bindings, productions] = self.bytes.numbers(at)?;
+        Some(Unit { at, next, flags, bindings, productions })
+    }
+
+    /// Each variable of a unit with a segment that it stands for.
+    pub(crate) fn bindings(&self, unit: &Unit) -> impl Iterator<Item = (u32, u32)> {
+        let start = unit.at.saturating_add(UNIT_BYTES);
+        let count = if unit.at == 0 { 0 } else { unit.bindings };
+        (0..count).map_while(move |index| {
+            let [variable, segment] = self.bytes.numbers(start.saturating_add(index.saturating_mul(BINDING_BYTES)))?;
+            Some((variable, segment))
+        })
+    }
+
+    /// The rules of a unit that assert a claim, but for those that are found by a fact.
+    pub(crate) fn productions(&self, unit: &Unit, claim: u32) -> impl Iterator<Item = Production> {
+        let bindings = unit.bindings.saturating_mul(BINDING_BYTES);
+        let start = unit.at.saturating_add(UNIT_BYTES).saturating_add(bindings);
+        let production = move |index: u32| {
+            let at = start.saturating_add(index.saturating_mul(PRODUCTION_BYTES));
+            let [claim, gate, policy, place] = self.bytes.numbers(at)?;
+            Some(Production { claim, gate, policy, place })
+        };
+        let mut first = 0_u32;
+        let mut behind = unit.productions;
+        while first < behind {
+            let middle = first.midpoint(behind);
+            if production(middle).is_some_and(|it| it.claim < claim) {
+                first = middle.saturating_add(1);
+            } else {
+                behind = middle;
+            }
+        }
+        (first..unit.productions).map_while(production).take_while(move |it| it.claim == claim)
+    }
+
+    /// The rules of a unit that assert a claim where there is this fact.
+    pub(crate) fn keyed(&self, unit: &Unit, claim: u32, fact: u64) -> impl Iterator<Item = Production> {
+        let found = self.keyed.find(hash::key(unit.at, claim, fact), |at| {
+            self.bytes.numbers(at) == Some([unit.at, claim]) && self.bytes.u64(at.saturating_add(8)) == Some(fact)
+        });
+        let count = found.and_then(|at| self.bytes.u32(at.saturating_add(16))).unwrap_or(0);
+        let start = found.unwrap_or(0).saturating_add(KEYED_BYTES);
+        (0..count).map_while(move |index| {
+            let at = start.saturating_add(index.saturating_mul(KEYED_ITEM_BYTES));
+            let [gate, policy, place] = self.bytes.numbers(at)?;
+            Some(Production { claim, gate, policy, place })
+        })
+    }
+
+    /// The number of a claim that some rule asserts or asks for.
+    pub(crate) fn claim(&self, claim_type: &str, value: &str) -> Option<u32> {
+        self.claims.find(hash::claim(claim_type, value), |at| {
+            let Some([first, second]) = self.bytes.numbers(at) else { return false };
+            let start = at.saturating_add(8);
+            self.bytes.slice(start, first) == Some(claim_type.as_bytes())
+                && self.bytes.slice(start.saturating_add(first), second) == Some(value.as_bytes())
+        })
+    }
+
+    /// What a gate asks, of how many, and where they stand.
+    pub(crate) fn gate(&self, at: u32) -> Option<(Op, u32, u32)> {
+        let [op, count] = self.bytes.numbers(at)?;
+        let op = Op::ALL.get(usize::try_from(op).ok()?)?;
+        Some((*op, count, at.saturating_add(GATE_BYTES)))
+    }
+
+    pub(crate) fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Bytes that it takes.
+    pub(crate) fn size(&self) -> usize {
+        let tables = [&self.edges, &self.claims, &self.keyed].map(Table::size);
+        tables.iter().sum::<usize>().saturating_add(self.bytes.0.len())
+    }
+}
+
+impl Bytes {
+    pub(crate) fn u32(&self, at: u32) -> Option<u32> {
+        let [number] = self.numbers(at)?;
+        Some(number)
+    }
+
+    pub(crate) fn u64(&self, at: u32) -> Option<u64> {
+        let bytes = usize::try_from(at).ok().and_then(|at| self.0.get(at..)?.first_chunk::<8>())?;
+        Some(u64::from_le_bytes(*bytes))
+    }
+
+    /// So many numbers in a row.
+    #[inline]
+    pub(crate) fn numbers<const N: usize>(&self, at: u32) -> Option<[u32; N]> {
+        let bytes = self.slice(at, u32::try_from(N).ok()?.checked_mul(4)?)?;
+        let (chunks, _) = bytes.as_chunks::<4>();
+        let mut numbers = [0; N];
+        for (number, chunk) in numbers.iter_mut().zip(chunks) {
+            *number = u32::from_le_bytes(*chunk);
+        }
+        Some(numbers)
+    }
+
+    #[inline]
+    pub(crate) fn slice(&self, at: u32, length: u32) -> Option<&[u8]> {
+        let (at, length) = (usize::try_from(at).ok()?, usize::try_from(length).ok()?);
+        self.0.get(at..at.checked_add(length)?)
+    }
+}

@@ -1,0 +1,308 @@
+//! One question, asked backwards through the layout of a set.
+
+use crate::{
+    compile::{
+        PolicySet,
+        plan::{IN_LOCAL, KEYED, Op, Plan, Production, SPECIAL, UNCLEAR, Unit, VARIABLES_MAX, WORLD},
+        set::Gate,
+        slots::Slot,
+    },
+    eval::verdict::principal::Known,
+    syntax::fqn::FqnRef,
+};
+
+/// Places of a name at one depth: by literals and variables.
+const PLACES_MAX: usize = 8;
+
+/// Units on a target.
+const UNITS_MAX: usize = 16;
+
+/// Claims that are asked for on the way.
+const CLAIMS_MAX: usize = 32;
+
+/// Gates and claims within each other.
+const DEPTH_MAX: usize = 64;
+
+/// A question and what is known of its answer.
+///
+/// What cannot be told in the room that there is counts as not asserted, and that is remembered: rules only add, so a yes stays
+/// one, and a no is unclear.
+pub(super) struct Ask<'a> {
+    set: &'a PolicySet,
+    plan: &'a Plan,
+    facts: &'a [Known],
+    target: FqnRef<'a>,
+    units: Few<Unit, UNITS_MAX>,
+    claims: Few<(u32, Found), CLAIMS_MAX>,
+    depth: usize,
+    unclear: bool,
+    special: bool,
+}
+
+/// What is known of a claim.
+#[derive(Debug, Clone, Copy)]
+enum Found {
+    /// It is being asked for: whoever asks again goes in a circle.
+    Asked,
+    No,
+    By(Production),
+}
+
+/// A few of something, in fixed room.
+struct Few<T, const N: usize> {
+    all: [Option<T>; N],
+    count: usize,
+}
+
+impl<T: Copy, const N: usize> Few<T, N> {
+    fn new() -> Self {
+        Self { all: [None; N], count: 0 }
+    }
+
+    /// Whether there was room for it.
+    fn push(&mut self, it: T) -> bool {
+        let Some(free) = self.all.get_mut(self.count) else { return false };
+        *free = Some(it);
+        self.count = self.count.saturating_add(1);
+        true
+    }
+
+    fn get(&self, at: usize) -> Option<T> {
+        self.all.get(at).copied().flatten()
+    }
+
+    fn iter(&self) -> impl DoubleEndedIterator<Item = T> {
+        self.all.iter().take(self.count).copied().flatten()
+    }
+}
+
+impl<'a> Ask<'a> {
+    /// Finds the units on the target; nothing where that cannot be told.
+    pub(super) fn new(set: &'a PolicySet, plan: &'a Plan, facts: &'a [Known], target: FqnRef<'a>) -> Option<Self> {
+        let (units, claims) = (Few::new(), Few::new());
+        let mut ask = Self { set, plan, facts, target, units, claims, depth: 0, unclear: false, special: false };
+        // A token is refused for more reasons than its rules say.
+        if target.resource_type() == "auth" {
+            return None;
+        }
+        let Some(root) = plan.edge(WORLD, target.resource_type()) else { return Some(ask) };
+        let mut here = Few::<u32, PLACES_MAX>::new();
+        here.push(root);
+        for segment in target.namespace() {
+            let mut next = Few::new();
+            for at in here.iter() {
+                let place = plan.place(at)?;
+                ask.units_on(place.below)?;
+                ask.go_on(&mut next, at, place.variable, segment)?;
+            }
+            here = next;
+        }
+        let mut roots = Few::<u32, PLACES_MAX>::new();
+        for at in here.iter() {
+            let place = plan.place(at)?;
+            ask.units_on(place.below)?;
+            ask.units_on(place.exact)?;
+            if target.local().is_some() {
+                ask.units_on(place.any)?;
+                if place.named != 0 {
+                    roots.push(place.named);
+                }
+            }
+        }
+        let mut here = roots;
+        for segment in target.local().into_iter().flatten() {
+            let mut next = Few::new();
+            for at in here.iter() {
+                ask.go_on(&mut next, at, plan.place(at)?.variable, segment)?;
+            }
+            for at in next.iter() {
+                ask.units_on(plan.place(at)?.below)?;
+            }
+            here = next;
+        }
+        Some(ask)
+    }
+
+    /// The places that a segment leads to.
+    fn go_on(&self, next: &mut Few<u32, PLACES_MAX>, at: u32, variable: u32, segment: &str) -> Option<()> {
+        let literal = self.plan.edge(at, segment);
+        let variable = Some(variable).filter(|it| *it != 0);
+        literal.into_iter().chain(variable).all(|it| next.push(it)).then_some(())
+    }
+
+    /// Adds the units of a list whose variables are bound to one text each.
+    fn units_on(&mut self, mut at: u32) -> Option<()> {
+        while at != 0 {
+            let unit = self.plan.unit(at)?;
+            at = unit.next;
+            if unit.flags & UNCLEAR != 0 {
+                return None;
+            }
+            if self.is_bound(&unit) {
+                self.special |= unit.flags & SPECIAL != 0;
+                if !self.units.push(unit) {
+                    return None;
+                }
+            }
+        }
+        Some(())
+    }
+
+    fn is_bound(&self, unit: &Unit) -> bool {
+        self.plan.bindings(unit).all(|(variable, segment)| self.segment(segment) == self.bound(unit, variable))
+    }
+
+    /// What a variable of a unit is bound to: the first segment that it stands for.
+    fn bound(&self, unit: &Unit, variable: u32) -> Option<&'a str> {
+        let (_, segment) = self.plan.bindings(unit).find(|it| it.0 == variable)?;
+        self.segment(segment)
+    }
+
+    fn segment(&self, segment: u32) -> Option<&'a str> {
+        let at = usize::try_from(segment & !IN_LOCAL).ok()?;
+        if segment & IN_LOCAL == 0 { self.target.namespace().nth(at) } else { self.target.local()?.nth(at) }
+    }
+
+    /// Whether a no may be a yes.
+    pub(super) fn is_unclear(&self) -> bool {
+        self.unclear
+    }
+
+    /// Whether some rule on the target asserts what may refuse.
+    pub(super) fn may_be_refused(&self) -> bool {
+        self.special
+    }
+
+    /// The rule that asserts a claim, if one does.
+    pub(super) fn asserted(&mut self, claim: u32) -> Option<Production> {
+        match self.claims.iter().find(|it| it.0 == claim) {
+            Some((_, Found::By(production))) => return Some(production),
+            Some((_, Found::No)) => return None,
+            Some((_, Found::Asked)) => {
+                self.unclear = true;
+                return None;
+            }
+            None => (),
+        }
+        let number = self.claims.count;
+        if !self.claims.push((claim, Found::Asked)) {
+            self.unclear = true;
+            return None;
+        }
+        // The last unit is the most specific.
+        let found = (0..self.units.count).rev().find_map(|at| self.asserted_by(&self.units.get(at)?, claim));
+        if let Some(known) = self.claims.all.get_mut(number) {
+            *known = Some((claim, found.map_or(Found::No, Found::By)));
+        }
+        found
+    }
+
+    fn asserted_by(&mut self, unit: &Unit, claim: u32) -> Option<Production> {
+        let (plan, facts) = (self.plan, self.facts);
+        let tried = plan.productions(unit, claim).find(|it| self.opens(unit, it.gate));
+        if tried.is_some() || unit.flags & KEYED == 0 {
+            return tried;
+        }
+        facts.iter().flat_map(|it| plan.keyed(unit, claim, it.hash)).find(|it| self.opens(unit, it.gate))
+    }
+
+    /// Whether a gate opens.
+    fn opens(&mut self, unit: &Unit, gate: u32) -> bool {
+        let opens = if self.depth < DEPTH_MAX {
+            self.depth = self.depth.saturating_add(1);
+            let opens = self.opens_within(unit, gate);
+            self.depth = self.depth.saturating_sub(1);
+            opens
+        } else {
+            None
+        };
+        self.unclear |= opens.is_none();
+        opens == Some(true)
+    }
+
+    /// The same; nothing where it cannot be told.
+    fn opens_within(&mut self, unit: &Unit, gate: u32) -> Option<bool> {
+        let (op, count, at) = self.plan.gate(gate)?;
+        match op {
+            Op::True => Some(true),
+            Op::All | Op::Any => {
+                let ends = op == Op::Any;
+                for index in 0..count {
+                    let input = self.plan.bytes().u32(at.checked_add(index.checked_mul(4)?)?)?;
+                    if self.opens(unit, input) == ends {
+                        return Some(ends);
+                    }
+                }
+                Some(!ends)
+            }
+            Op::Fact => self.has_fact(count, at),
+            Op::Bound => {
+                let [slot, low, high, variable] = self.plan.bytes().numbers(at)?;
+                let (slot, of_type) = (numbered(slot)?, wide(low, high));
+                let bound = self.bound(unit, variable)?;
+                Some(
+                    self.facts.iter().any(|it| it.of_type == of_type && it.fact.value == bound && self.is_of(it, slot)),
+                )
+            }
+            Op::Other => {
+                let [low, high, policy, node] = self.plan.bytes().numbers(at)?;
+                self.holds(unit, wide(low, high), policy, node)
+            }
+            Op::Claim => {
+                for index in 0..count {
+                    let claim = self.plan.bytes().u32(at.checked_add(index.checked_mul(4)?)?)?;
+                    if self.asserted(claim).is_some() {
+                        return Some(true);
+                    }
+                }
+                Some(false)
+            }
+            Op::Unclear => None,
+        }
+    }
+
+    /// Whether there is one of these facts. Hashes find it, texts confirm it.
+    fn has_fact(&self, count: u32, at: u32) -> Option<bool> {
+        let bytes = self.plan.bytes();
+        let slot = numbered(bytes.u32(at)?)?;
+        let mut at = at.checked_add(4)?;
+        for _ in 0..count {
+            let [low, high, length] = bytes.numbers(at)?;
+            let text = at.checked_add(12)?;
+            let hash = wide(low, high);
+            let is_it = |it: &&Known| it.hash == hash && self.is_of(it, slot);
+            for fact in self.facts.iter().filter(is_it) {
+                if bytes.slice(text, length)? == fact.fact.value.as_bytes() {
+                    return Some(true);
+                }
+            }
+            at = text.checked_add(length)?;
+        }
+        Some(false)
+    }
+
+    fn is_of(&self, fact: &Known, slot: Slot) -> bool {
+        let key = self.set.slots.key(slot);
+        key.is_some_and(|it| it.issuer == fact.fact.issuer && it.claim_type == fact.fact.claim_type)
+    }
+
+    /// Tries a comparison that is no look-up on all values that there are.
+    fn holds(&self, unit: &Unit, of_type: u64, policy: u32, node: u32) -> Option<bool> {
+        let policy = self.set.policies.get(usize::try_from(policy).ok()?)?;
+        let Gate::Compare(comparison) = &policy.node(usize::try_from(node).ok()?)?.gate else { return None };
+        let mut bound = [""; VARIABLES_MAX];
+        for (variable, segment) in self.plan.bindings(unit) {
+            *bound.get_mut(usize::try_from(variable).ok()?)? = self.segment(segment)?;
+        }
+        let values = self.facts.iter().filter(|it| it.of_type == of_type && self.is_of(it, comparison.slot));
+        Some(comparison.holds_of_each(values.map(|it| it.fact.value.as_str()), &bound))
+    }
+}
+
+fn numbered(slot: u32) -> Option<Slot> {
+    usize::try_from(slot).ok().map(Slot)
+}
+
+fn wide(low: u32, high: u32) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
+}

@@ -1,0 +1,147 @@
+//! Yes or no, at the speed of a look-up: the same answer as [`decide`](crate::eval::decide) gives, without what it explains.
+//!
+//! A verdict goes backwards from what is wanted: the realms of the target, the rules on them that assert it, the claims that
+//! those ask for. What it says it knows. Where it does not know (claims in a circle, a restriction that may refuse,
+//! more of anything than its fixed room holds) the request is decided as usual.
+
+mod ask;
+mod principal;
+
+pub use principal::Principal;
+
+use crate::{
+    compile::{PolicySet, plan::Production},
+    eval::{
+        BadRequest, Claim, Fact, Place, Request, decision,
+        run::Run,
+        verdict::{ask::Ask, principal::Known},
+        want,
+    },
+    syntax::fqn::FqnRef,
+};
+
+/// The answer to a request.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every wanted claim was asserted, and nothing refuses. A rule that asserts the last of them.
+    Allowed(Reason),
+    /// Nobody asserts this one of the wanted claims, the first of those missing.
+    Missing(usize),
+    /// All that is wanted was asserted, and a restricting claim or scalar refuses.
+    Refused,
+}
+
+/// A rule of the set that gave the verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reason {
+    document: usize,
+    offset: usize,
+}
+
+impl Verdict {
+    /// Whether it is a yes.
+    pub fn is_allowed(self) -> bool {
+        matches!(self, Self::Allowed(_))
+    }
+}
+
+impl Reason {
+    /// Where the rule stands in the set that gave it.
+    pub fn place(self, set: &PolicySet) -> Option<Place> {
+        let source = set.sources.get(self.document)?;
+        let location = source.location(self.offset);
+        Some(Place { document: source.document().to_owned(), line: location.line, column: location.column })
+    }
+
+    fn of(set: &PolicySet, production: &Production) -> Option<Self> {
+        let policy = set.policies.get(usize::try_from(production.policy).ok()?)?;
+        Some(Self { document: policy.document, offset: usize::try_from(production.place).ok()? })
+    }
+}
+
+/// The verdict on a request.
+///
+/// ```
+/// use gatehouse::{
+///     compile::{System, compile},
+///     eval::{Claim, Fact, Request, Verdict, verdict},
+///     source::Source,
+/// };
+///
+/// let text = r#"job::/sandbox/[name] { if (auth_server@apcera.me->name == "[name]") { role admin } }"#;
+/// let set = compile(&[Source::new("sandbox.pol", text.as_bytes().to_vec())?], System::Included).unwrap();
+/// let ask = |name| {
+///     let facts = vec![Fact::new("auth_server@apcera.me", "name", name)];
+///     verdict(&set, &Request::new("job::/sandbox/tom::web", facts, vec![Claim::permit("ssh")], None).unwrap())
+/// };
+/// assert!(ask("tom").is_allowed());
+/// assert_eq!(ask("tommy"), Verdict::Missing(0));
+/// # Ok::<(), gatehouse::source::SourceError>(())
+/// ```
+pub fn verdict(set: &PolicySet, request: &Request) -> Verdict {
+    let facts: Vec<Known> = request.facts().iter().map(|it| Known::new(it.clone())).collect();
+    let target = request.target().to_string();
+    let known = FqnRef::parse(&target).ok().and_then(|target| known(set, &facts, target, request.want()));
+    known.unwrap_or_else(|| decided(set, request))
+}
+
+/// The verdict for a principal whose facts were looked at before, on the target that the text names.
+///
+/// Takes no memory, unless the request has to be decided as usual.
+///
+/// # Errors
+///
+/// As [`Request::new`], for the target and what is wanted.
+pub fn verdict_for(
+    set: &PolicySet,
+    principal: &Principal,
+    target: &str,
+    want: &[Claim],
+) -> Result<Verdict, BadRequest> {
+    let name = FqnRef::parse(target)?;
+    if let Some(verdict) = known(set, principal.facts(), name, want) {
+        return Ok(verdict);
+    }
+    let facts: Vec<Fact> = principal.facts().iter().map(|it| it.fact.clone()).collect();
+    Ok(decided(set, &Request::new(target, facts, want.to_vec(), None)?))
+}
+
+/// The verdict, where looking up tells it.
+fn known(set: &PolicySet, facts: &[Known], target: FqnRef<'_>, want: &[Claim]) -> Option<Verdict> {
+    let plan = set.plan.as_ref()?;
+    let mut ask = Ask::new(set, plan, facts, target)?;
+    let mut reason = None;
+    for (at, want) in want.iter().enumerate() {
+        // Of these every value is constant and equal to what is wanted; others may be asserted in other ways.
+        if !matches!(want.claim_type.as_str(), "permit" | "role") {
+            return None;
+        }
+        match plan.claim(&want.claim_type, &want.value).and_then(|it| ask.asserted(it)) {
+            Some(by) => reason = Some(by),
+            None if ask.is_unclear() => return None,
+            None => return Some(Verdict::Missing(at)),
+        }
+    }
+    if ask.may_be_refused() {
+        return None;
+    }
+    Reason::of(set, &reason?).map(Verdict::Allowed)
+}
+
+fn decided(set: &PolicySet, request: &Request) -> Verdict {
+    let run = Run::new(set, request);
+    let met = want::met(&run);
+    if let Some((missing, _)) = met.iter().find(|(_, by)| by.is_none()) {
+        return Verdict::Missing(request.want().iter().position(|it| it == *missing).unwrap_or_default());
+    }
+    let claim = met.last().and_then(|(_, by)| run.claims.get((*by)?));
+    let rule = claim.and_then(|it| Some((run.policies.get(it.by.policy)?.policy.document, it.offset)));
+    match rule.filter(|_| decision(&run).is_allowed()) {
+        Some((document, offset)) => Verdict::Allowed(Reason { document, offset }),
+        None => Verdict::Refused,
+    }
+}
+
+#[cfg(test)]
+mod tests;
