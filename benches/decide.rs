@@ -10,6 +10,7 @@
 )]
 
 use std::{
+    array::from_fn,
     collections::HashMap,
     env,
     fmt::Write as _,
@@ -106,11 +107,10 @@ struct Cost {
 }
 
 /// Times several ways to answer the same questions, in turn.
-fn costs(questions: &[Question], ways: &[&dyn Fn(&Question) -> bool], expected: bool) -> Vec<Cost> {
-    let mut batches: Vec<Vec<f64>> = vec![Vec::new(); ways.len()];
-    let mut singles: Vec<Vec<Duration>> = vec![Vec::new(); ways.len()];
+fn costs<const N: usize>(questions: &[Question], ways: [&dyn Fn(&Question) -> bool; N], expected: bool) -> [Cost; N] {
+    let mut times: [(Vec<f64>, Vec<Duration>); N] = from_fn(|_| Default::default());
     for round in 0..ROUNDS {
-        for (way, (batches, singles)) in ways.iter().zip(batches.iter_mut().zip(&mut singles)) {
+        for (way, (batches, singles)) in ways.iter().zip(&mut times) {
             if round % 2 == 0 {
                 for batch in questions.chunks_exact(BATCH) {
                     let start = Instant::now();
@@ -128,12 +128,10 @@ fn costs(questions: &[Question], ways: &[&dyn Fn(&Question) -> bool], expected: 
             }
         }
     }
-    let cost = |(batches, singles): (Vec<f64>, Vec<Duration>)| {
-        let p50 = at_rank(batches, 50, f64::total_cmp);
-        let p99 = at_rank(singles, 99, Duration::cmp).saturating_sub(timer()).as_nanos() as f64;
-        Cost { p50, p99 }
-    };
-    batches.into_iter().zip(singles).map(cost).collect()
+    times.map(|(batches, singles)| Cost {
+        p50: at_rank(batches, 50, f64::total_cmp),
+        p99: at_rank(singles, 99, Duration::cmp).saturating_sub(timer()).as_nanos() as f64,
+    })
 }
 
 /// What so many in a hundred do not exceed.
@@ -166,13 +164,9 @@ fn row(policies: usize, set: &PolicySet, loading: (Duration, Duration)) -> Value
     let want = [Claim::permit("ssh")];
     let hand = |it: &Question| by_hand.allows(&it.target, &it.name);
     let gatehouse = |it: &Question| verdict_for(set, &it.principal, &it.target, &want).unwrap().is_allowed();
-    let [hand_allow, allow] = *costs(&questions(policies, true, &[]), &[&hand, &gatehouse], true) else {
-        unreachable()
-    };
-    let [hand_deny, deny] = *costs(&questions(policies, false, &[]), &[&hand, &gatehouse], false) else {
-        unreachable()
-    };
-    let [groups] = *costs(&questions(policies, true, &many_facts(50)), &[&gatehouse], true) else { unreachable() };
+    let [hand_allow, allow] = costs(&questions(policies, true, &[]), [&hand, &gatehouse], true);
+    let [hand_deny, deny] = costs(&questions(policies, false, &[]), [&hand, &gatehouse], false);
+    let [groups] = costs(&questions(policies, true, &many_facts(50)), [&gatehouse], true);
     println!(
         "{policies:>9} {:>9.0} {:>7.2}x {:>7.1}x {:>9.0} {:>7.2}x {:>7.2}x {:>9.0} {:>9.0} {:>9.0}",
         hand_allow.p50,
@@ -194,10 +188,6 @@ fn row(policies: usize, set: &PolicySet, loading: (Duration, Duration)) -> Value
         "load_ms": loading.1.as_secs_f64() * 1e3,
         "layout_bytes": set.layout_bytes(),
     })
-}
-
-fn unreachable() -> ! {
-    panic!("as many costs as ways")
 }
 
 fn main() {

@@ -163,6 +163,16 @@ impl Gate {
         Ok(eval::decide(&snapshot.set, &self.asked(operation, facts)?))
     }
 
+    /// Whether an operation is permitted, for answers that explain nothing; nothing is written down.
+    pub(in crate::gate) fn permits(
+        &self,
+        snapshot: &Snapshot,
+        operation: &Operation,
+        facts: Vec<eval::Fact>,
+    ) -> Result<bool, GateError> {
+        Ok(eval::verdict(&snapshot.set, &self.asked(operation, facts)?).is_allowed())
+    }
+
     /// The question that an operation comes to at this moment.
     pub(in crate::gate) fn asked(&self, operation: &Operation, facts: Vec<eval::Fact>) -> Result<Request, GateError> {
         let now = clock::now(self.clock.as_ref(), &self.zone);

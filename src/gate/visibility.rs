@@ -50,7 +50,7 @@ impl Gate {
         self.authenticator().still_good(principal)?;
         let permits = |operation: &Operation| {
             let facts = self.facts(principal, operation);
-            Ok::<_, GateError>(self.evaluate(&snapshot, operation, facts)?.is_allowed())
+            self.permits(&snapshot, operation, facts)
         };
         let mut operation = Operation::job(&[JobPermit::Read], job, client);
         let mut sight = JobSight::default();
@@ -84,7 +84,7 @@ impl Gate {
         for wanted in [PackagePermit::Read, PackagePermit::Use] {
             let operation = Operation::package_named(&[wanted], fqn, client);
             let facts = self.facts(principal, &operation);
-            sees |= self.evaluate(&snapshot, &operation, facts)?.is_allowed();
+            sees |= self.permits(&snapshot, &operation, facts)?;
         }
         Ok(sees)
     }

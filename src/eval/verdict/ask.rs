@@ -1,5 +1,7 @@
 //! One question, asked backwards through the layout of a set.
 
+use std::borrow::Borrow;
+
 use crate::{
     compile::{
         PolicySet,
@@ -7,7 +9,7 @@ use crate::{
         set::Gate,
         slots::Slot,
     },
-    eval::verdict::principal::Known,
+    eval::{Fact, verdict::principal::Known},
     syntax::fqn::FqnRef,
 };
 
@@ -27,10 +29,10 @@ const DEPTH_MAX: usize = 64;
 ///
 /// What cannot be told in the room that there is counts as not asserted, and that is remembered: rules only add, so a yes stays
 /// one, and a no is unclear.
-pub(super) struct Ask<'a> {
+pub(super) struct Ask<'a, F> {
     set: &'a PolicySet,
     plan: &'a Plan,
-    facts: &'a [Known],
+    facts: &'a [Known<F>],
     target: FqnRef<'a>,
     units: Few<Unit, UNITS_MAX>,
     claims: Few<(u32, Found), CLAIMS_MAX>,
@@ -76,9 +78,9 @@ impl<T: Copy, const N: usize> Few<T, N> {
     }
 }
 
-impl<'a> Ask<'a> {
+impl<'a, F: Borrow<Fact>> Ask<'a, F> {
     /// Finds the units on the target; nothing where that cannot be told.
-    pub(super) fn new(set: &'a PolicySet, plan: &'a Plan, facts: &'a [Known], target: FqnRef<'a>) -> Option<Self> {
+    pub(super) fn new(set: &'a PolicySet, plan: &'a Plan, facts: &'a [Known<F>], target: FqnRef<'a>) -> Option<Self> {
         let (units, claims) = (Few::new(), Few::new());
         let mut ask = Self { set, plan, facts, target, units, claims, depth: 0, unclear: false, special: false };
         // A token is refused for more reasons than its rules say.
@@ -240,9 +242,7 @@ impl<'a> Ask<'a> {
                 let [slot, low, high, variable] = self.plan.bytes().numbers(at)?;
                 let (slot, of_type) = (numbered(slot)?, wide(low, high));
                 let bound = self.bound(unit, variable)?;
-                Some(
-                    self.facts.iter().any(|it| it.of_type == of_type && it.fact.value == bound && self.is_of(it, slot)),
-                )
+                Some(self.facts.iter().any(|it| it.of_type == of_type && it.value() == bound && self.is_of(it, slot)))
             }
             Op::Other => {
                 let [low, high, policy, node] = self.plan.bytes().numbers(at)?;
@@ -270,9 +270,9 @@ impl<'a> Ask<'a> {
             let [low, high, length] = bytes.numbers(at)?;
             let text = at.checked_add(12)?;
             let hash = wide(low, high);
-            let is_it = |it: &&Known| it.hash == hash && self.is_of(it, slot);
+            let is_it = |it: &&Known<F>| it.hash == hash && self.is_of(it, slot);
             for fact in self.facts.iter().filter(is_it) {
-                if bytes.slice(text, length)? == fact.fact.value.as_bytes() {
+                if bytes.slice(text, length)? == fact.value().as_bytes() {
                     return Some(true);
                 }
             }
@@ -281,9 +281,10 @@ impl<'a> Ask<'a> {
         Some(false)
     }
 
-    fn is_of(&self, fact: &Known, slot: Slot) -> bool {
+    fn is_of(&self, fact: &Known<F>, slot: Slot) -> bool {
+        let fact = fact.fact.borrow();
         let key = self.set.slots.key(slot);
-        key.is_some_and(|it| it.issuer == fact.fact.issuer && it.claim_type == fact.fact.claim_type)
+        key.is_some_and(|it| it.issuer == fact.issuer && it.claim_type == fact.claim_type)
     }
 
     /// Tries a comparison that is no look-up on all values that there are.
@@ -295,7 +296,7 @@ impl<'a> Ask<'a> {
             *bound.get_mut(usize::try_from(variable).ok()?)? = self.segment(segment)?;
         }
         let values = self.facts.iter().filter(|it| it.of_type == of_type && self.is_of(it, comparison.slot));
-        Some(comparison.holds_of_each(values.map(|it| it.fact.value.as_str()), &bound))
+        Some(comparison.holds_of_each(values.map(Known::value), &bound))
     }
 }
 

@@ -9,6 +9,8 @@ mod principal;
 
 pub use principal::Principal;
 
+use std::borrow::Borrow;
+
 use crate::{
     compile::{PolicySet, plan::Production},
     eval::{
@@ -80,7 +82,7 @@ impl Reason {
 /// # Ok::<(), gatehouse::source::SourceError>(())
 /// ```
 pub fn verdict(set: &PolicySet, request: &Request) -> Verdict {
-    let facts: Vec<Known> = request.facts().iter().map(|it| Known::new(it.clone())).collect();
+    let facts: Vec<Known<&Fact>> = request.facts().iter().map(Known::new).collect();
     let target = request.target().to_string();
     let known = FqnRef::parse(&target).ok().and_then(|target| known(set, &facts, target, request.want()));
     known.unwrap_or_else(|| decided(set, request))
@@ -108,7 +110,7 @@ pub fn verdict_for(
 }
 
 /// The verdict, where looking up tells it.
-fn known(set: &PolicySet, facts: &[Known], target: FqnRef<'_>, want: &[Claim]) -> Option<Verdict> {
+fn known<F: Borrow<Fact>>(set: &PolicySet, facts: &[Known<F>], target: FqnRef<'_>, want: &[Claim]) -> Option<Verdict> {
     let plan = set.plan.as_ref()?;
     let mut ask = Ask::new(set, plan, facts, target)?;
     let mut reason = None;

@@ -1,5 +1,7 @@
 //! What is known of someone, looked at once.
 
+use std::borrow::Borrow;
+
 use crate::{
     compile::plan::hash,
     eval::{BadRequest, Claim, Fact, Now, Request},
@@ -13,10 +15,10 @@ pub struct Principal {
 
 /// A fact with its hashes.
 #[derive(Debug, Clone)]
-pub(super) struct Known {
+pub(super) struct Known<F = Fact> {
     pub(super) of_type: u64,
     pub(super) hash: u64,
-    pub(super) fact: Fact,
+    pub(super) fact: F,
 }
 
 impl Principal {
@@ -36,9 +38,14 @@ impl Principal {
     }
 }
 
-impl Known {
-    pub(super) fn new(fact: Fact) -> Self {
-        let of_type = hash::fact_type(&fact.issuer, &fact.claim_type);
-        Self { of_type, hash: hash::fact(of_type, &fact.value), fact }
+impl<F: Borrow<Fact>> Known<F> {
+    pub(super) fn new(fact: F) -> Self {
+        let it = fact.borrow();
+        let of_type = hash::fact_type(&it.issuer, &it.claim_type);
+        Self { of_type, hash: hash::fact(of_type, &it.value), fact }
+    }
+
+    pub(super) fn value(&self) -> &str {
+        &self.fact.borrow().value
     }
 }

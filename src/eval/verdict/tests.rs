@@ -1,5 +1,7 @@
 //! What is looked up, and what is decided as usual. That both say the same is the matter of `tests/eval`.
 
+use std::fmt::Write as _;
+
 use crate::{
     compile::{PolicySet, System, compile},
     eval::{
@@ -89,9 +91,10 @@ fn what_looking_up_cannot_tell_is_decided() {
 
 #[test]
 fn of_many_rules_on_one_realm_only_those_that_can_hold_are_tried() {
-    let rules: String = (0..1_000)
-        .map(|at| format!("  if (LDAP->group == \"g{at}\" && time.hour < 12) {{ role r{} }}\n", at % 7))
-        .collect();
+    let mut rules = String::new();
+    for at in 0..1_000 {
+        writeln!(rules, "  if (LDAP->group == \"g{at}\" && time.hour < 12) {{ role r{} }}", at % 7).unwrap();
+    }
     let set = set(&format!("job::/prod {{\n{rules}  if (role == r3) {{ permit ssh }}\n}}"));
     let allowed = |group: &str, hour: &str| {
         let facts = vec![Fact::new("LDAP", "group", group), Fact::context("time.hour", hour)];
