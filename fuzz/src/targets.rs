@@ -17,7 +17,7 @@ use gatehouse::{
 };
 
 use crate::{
-    agreement::{agree, compiled},
+    agreement::{agree, agree_on_verdict, compiled},
     world::World,
 };
 
@@ -133,7 +133,8 @@ pub fn decide(data: &[u8]) {
     let Some(request) = world.request() else { return };
     let Some((sources, set)) = compiled(&world.texts(), world.system) else { return };
     let decision = evaluate(&set, &request);
-    if let Err(difference) = agree(&sources, &request, &decision) {
+    let agreed = agree(&sources, &request, &decision).and_then(|()| agree_on_verdict(&set, &request, &decision));
+    if let Err(difference) = agreed {
         panic!("{difference}");
     }
     check_decision(&set, &request, &decision);

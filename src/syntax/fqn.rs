@@ -94,6 +94,7 @@ pub(crate) struct FqnRef<'a> {
 
 impl<'a> FqnRef<'a> {
     /// Reads a name as strictly as [`Fqn::parse`].
+    #[inline]
     pub(crate) fn parse(text: &'a str) -> Result<Self, FqnError> {
         if text.len() > FQN_BYTES_MAX {
             return Err(FqnError::TooLong(text.len()));
@@ -101,10 +102,10 @@ impl<'a> FqnRef<'a> {
         if !text.is_ascii() && !is_nfc(text) {
             return Err(FqnError::NotNfc);
         }
-        let (type_name, rest) = text.split_once("::/").ok_or(FqnError::NoRoot)?;
+        let (type_name, rest) = split_at(text, "::/").ok_or(FqnError::NoRoot)?;
         let resource_type =
             resource_type(type_name).ok_or_else(|| FqnError::UnknownResourceType(type_name.to_owned()))?.name;
-        let (namespace, local) = match rest.split_once("::") {
+        let (namespace, local) = match split_at(rest, "::") {
             Some((namespace, local)) => (namespace, Some(local)),
             None => (rest, None),
         };
@@ -123,19 +124,39 @@ impl<'a> FqnRef<'a> {
     }
 
     /// The segments between `::/` and `::`.
-    pub(crate) fn namespace(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        Some(self.namespace).filter(|it| !it.is_empty()).into_iter().flat_map(|it| it.split('/'))
+    pub(crate) fn namespace(&self) -> Segments<'a> {
+        Segments(Some(self.namespace).filter(|it| !it.is_empty()))
     }
 
     /// The segments behind the second `::`, where there is one.
-    pub(crate) fn local(&self) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
-        self.local.map(|it| it.split('/'))
+    pub(crate) fn local(&self) -> Option<Segments<'a>> {
+        self.local.map(|it| Segments(Some(it)))
     }
 
     fn to_owned(self) -> Fqn {
         let namespace = self.namespace().map(str::to_owned).collect();
         let local = self.local().map(|it| it.map(str::to_owned).collect());
         Fqn { resource_type: self.resource_type, namespace, local }
+    }
+}
+
+/// What stands between slashes. Segments are short: looking at one byte after the other finds their ends soonest.
+#[derive(Debug, Clone)]
+pub(crate) struct Segments<'a>(Option<&'a str>);
+
+impl<'a> Iterator for Segments<'a> {
+    type Item = &'a str;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a str> {
+        let text = self.0?;
+        let Some((segment, rest)) = text.bytes().position(|it| it == b'/').and_then(|at| text.split_at_checked(at))
+        else {
+            self.0 = None;
+            return Some(text);
+        };
+        self.0 = rest.get(1..);
+        Some(segment)
     }
 }
 
@@ -152,8 +173,21 @@ pub fn check_segment(text: &str) -> Result<(), FqnError> {
     }
 }
 
+/// What stands before and behind the first `separator`, which begins with `:`. In a good name that is the first `:`, and
+/// searching for one byte takes a fraction of the time.
+fn split_at<'a>(text: &'a str, separator: &str) -> Option<(&'a str, &'a str)> {
+    let (before, behind) = text.split_at_checked(text.find(':')?)?;
+    match behind.strip_prefix(separator) {
+        Some(behind) => Some((before, behind)),
+        None => text.split_once(separator),
+    }
+}
+
 /// How many segments there are, all of them good.
 fn check_segments(text: &str) -> Result<usize, FqnError> {
+    if let Some(count) = plain_segments(text.as_bytes()) {
+        return Ok(count);
+    }
     let mut count = 0_usize;
     for segment in text.split('/') {
         check_segment(segment)?;
@@ -162,11 +196,26 @@ fn check_segments(text: &str) -> Result<usize, FqnError> {
     Ok(count)
 }
 
-fn is_forbidden(c: char) -> bool {
-    // Nearly every name is made of these.
-    if c.is_ascii_alphanumeric() {
-        return false;
+/// How many segments there are, where they are made of what nearly every name is made of.
+fn plain_segments(text: &[u8]) -> Option<usize> {
+    let mut count = 1_usize;
+    // A segment of dots alone may be none.
+    let mut is_named = false;
+    for byte in text {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => is_named = true,
+            b'.' => (),
+            b'/' if is_named => {
+                count = count.saturating_add(1);
+                is_named = false;
+            }
+            _ => return None,
+        }
     }
+    is_named.then_some(count)
+}
+
+fn is_forbidden(c: char) -> bool {
     c.is_control() || c.is_whitespace() || is_invisible(c) || matches!(c, '"' | '*' | '[' | ']' | '\\' | ':' | '/')
 }
 

@@ -123,6 +123,7 @@ const KEYED_ITEM_BYTES: u32 = 12;
 
 impl Plan {
     /// The place of a segment under another.
+    #[inline]
     pub(crate) fn edge(&self, parent: u32, segment: &str) -> Option<u32> {
         self.edges.find(hash::edge(parent, segment), |at| {
             self.bytes.u32(at) == Some(parent)
@@ -132,17 +133,20 @@ impl Plan {
         })
     }
 
+    #[inline]
     pub(crate) fn place(&self, at: u32) -> Option<Place> {
         let [_, _, variable, named, below, exact, any] = self.bytes.numbers(at)?;
         Some(Place { variable, named, below, exact, any })
     }
 
+    #[inline]
     pub(crate) fn unit(&self, at: u32) -> Option<Unit> {
         let [next, flags, bindings, productions] = self.bytes.numbers(at)?;
         Some(Unit { at, next, flags, bindings, productions })
     }
 
     /// Each variable of a unit with a segment that it stands for.
+    #[inline]
     pub(crate) fn bindings(&self, unit: &Unit) -> impl Iterator<Item = (u32, u32)> {
         let start = unit.at.saturating_add(UNIT_BYTES);
         let count = if unit.at == 0 { 0 } else { unit.bindings };
@@ -153,6 +157,7 @@ impl Plan {
     }
 
     /// The rules of a unit that assert a claim, but for those that are found by a fact.
+    #[inline]
     pub(crate) fn productions(&self, unit: &Unit, claim: u32) -> impl Iterator<Item = Production> {
         let bindings = unit.bindings.saturating_mul(BINDING_BYTES);
         let start = unit.at.saturating_add(UNIT_BYTES).saturating_add(bindings);
@@ -189,6 +194,7 @@ impl Plan {
     }
 
     /// The number of a claim that some rule asserts or asks for.
+    #[inline]
     pub(crate) fn claim(&self, claim_type: &str, value: &str) -> Option<u32> {
         self.claims.find(hash::claim(claim_type, value), |at| {
             let Some([first, second]) = self.bytes.numbers(at) else { return false };
@@ -199,12 +205,14 @@ impl Plan {
     }
 
     /// What a gate asks, of how many, and where they stand.
+    #[inline]
     pub(crate) fn gate(&self, at: u32) -> Option<(Op, u32, u32)> {
         let [op, count] = self.bytes.numbers(at)?;
         let op = Op::ALL.get(usize::try_from(op).ok()?)?;
         Some((*op, count, at.saturating_add(GATE_BYTES)))
     }
 
+    #[inline]
     pub(crate) fn bytes(&self) -> &Bytes {
         &self.bytes
     }
@@ -216,12 +224,21 @@ impl Plan {
     }
 }
 
+impl Unit {
+    #[inline]
+    pub(crate) fn has_no_variable(&self) -> bool {
+        self.bindings == 0
+    }
+}
+
 impl Bytes {
+    #[inline]
     pub(crate) fn u32(&self, at: u32) -> Option<u32> {
         let [number] = self.numbers(at)?;
         Some(number)
     }
 
+    #[inline]
     pub(crate) fn u64(&self, at: u32) -> Option<u64> {
         let bytes = usize::try_from(at).ok().and_then(|at| self.0.get(at..)?.first_chunk::<8>())?;
         Some(u64::from_le_bytes(*bytes))

@@ -49,11 +49,13 @@ impl Table {
     }
 }
 
+#[inline]
 fn tag(hash: u64) -> u32 {
     (hash >> 32) as u32
 }
 
 /// Each slot once, from that of the hash on.
+#[inline]
 #[expect(clippy::cast_possible_truncation, reason = "any part of the hash will do")]
 fn places(hash: u64, slots: usize) -> impl Iterator<Item = usize> {
     let mask = slots.wrapping_sub(1);

@@ -20,7 +20,7 @@ const PLACES_MAX: usize = 8;
 const UNITS_MAX: usize = 16;
 
 /// Claims that are asked for on the way.
-const CLAIMS_MAX: usize = 32;
+const CLAIMS_MAX: usize = 16;
 
 /// Gates and claims within each other.
 const DEPTH_MAX: usize = 64;
@@ -34,7 +34,7 @@ pub(super) struct Ask<'a, F> {
     plan: &'a Plan,
     facts: &'a [Known<F>],
     target: FqnRef<'a>,
-    units: Few<Unit, UNITS_MAX>,
+    units: Few<u32, UNITS_MAX>,
     claims: Few<(u32, Found), CLAIMS_MAX>,
     depth: usize,
     unclear: bool,
@@ -42,70 +42,80 @@ pub(super) struct Ask<'a, F> {
 }
 
 /// What is known of a claim.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 enum Found {
     /// It is being asked for: whoever asks again goes in a circle.
+    #[default]
     Asked,
     No,
-    By(Production),
+    By(Rule),
+}
+
+/// A rule that asserts a claim.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rule {
+    /// Index into the set's policies.
+    pub(super) policy: u32,
+    /// Where it stands in its document.
+    pub(super) place: u32,
 }
 
 /// A few of something, in fixed room.
 struct Few<T, const N: usize> {
-    all: [Option<T>; N],
+    all: [T; N],
     count: usize,
 }
 
-impl<T: Copy, const N: usize> Few<T, N> {
+impl<T: Copy + Default, const N: usize> Few<T, N> {
     fn new() -> Self {
-        Self { all: [None; N], count: 0 }
+        Self { all: [T::default(); N], count: 0 }
     }
 
     /// Whether there was room for it.
     fn push(&mut self, it: T) -> bool {
         let Some(free) = self.all.get_mut(self.count) else { return false };
-        *free = Some(it);
+        *free = it;
         self.count = self.count.saturating_add(1);
         true
     }
 
-    fn get(&self, at: usize) -> Option<T> {
-        self.all.get(at).copied().flatten()
-    }
-
     fn iter(&self) -> impl DoubleEndedIterator<Item = T> {
-        self.all.iter().take(self.count).copied().flatten()
+        self.all.iter().take(self.count).copied()
     }
 }
 
 impl<'a, F: Borrow<Fact>> Ask<'a, F> {
-    /// Finds the units on the target; nothing where that cannot be told.
-    pub(super) fn new(set: &'a PolicySet, plan: &'a Plan, facts: &'a [Known<F>], target: FqnRef<'a>) -> Option<Self> {
+    pub(super) fn new(set: &'a PolicySet, plan: &'a Plan, facts: &'a [Known<F>], target: FqnRef<'a>) -> Self {
         let (units, claims) = (Few::new(), Few::new());
-        let mut ask = Self { set, plan, facts, target, units, claims, depth: 0, unclear: false, special: false };
+        Self { set, plan, facts, target, units, claims, depth: 0, unclear: false, special: false }
+    }
+
+    /// Finds the units on the target; nothing where that cannot be told.
+    pub(super) fn find_units(&mut self) -> Option<()> {
+        let (plan, target) = (self.plan, self.target);
         // A token is refused for more reasons than its rules say.
         if target.resource_type() == "auth" {
             return None;
         }
-        let Some(root) = plan.edge(WORLD, target.resource_type()) else { return Some(ask) };
+        let Some(root) = plan.edge(WORLD, target.resource_type()) else { return Some(()) };
         let mut here = Few::<u32, PLACES_MAX>::new();
         here.push(root);
         for segment in target.namespace() {
             let mut next = Few::new();
             for at in here.iter() {
                 let place = plan.place(at)?;
-                ask.units_on(place.below)?;
-                ask.go_on(&mut next, at, place.variable, segment)?;
+                self.units_on(place.below)?;
+                self.go_on(&mut next, at, place.variable, segment)?;
             }
             here = next;
         }
         let mut roots = Few::<u32, PLACES_MAX>::new();
         for at in here.iter() {
             let place = plan.place(at)?;
-            ask.units_on(place.below)?;
-            ask.units_on(place.exact)?;
+            self.units_on(place.below)?;
+            self.units_on(place.exact)?;
             if target.local().is_some() {
-                ask.units_on(place.any)?;
+                self.units_on(place.any)?;
                 if place.named != 0 {
                     roots.push(place.named);
                 }
@@ -115,14 +125,14 @@ impl<'a, F: Borrow<Fact>> Ask<'a, F> {
         for segment in target.local().into_iter().flatten() {
             let mut next = Few::new();
             for at in here.iter() {
-                ask.go_on(&mut next, at, plan.place(at)?.variable, segment)?;
+                self.go_on(&mut next, at, plan.place(at)?.variable, segment)?;
             }
             for at in next.iter() {
-                ask.units_on(plan.place(at)?.below)?;
+                self.units_on(plan.place(at)?.below)?;
             }
             here = next;
         }
-        Some(ask)
+        Some(())
     }
 
     /// The places that a segment leads to.
@@ -142,7 +152,7 @@ impl<'a, F: Borrow<Fact>> Ask<'a, F> {
             }
             if self.is_bound(&unit) {
                 self.special |= unit.flags & SPECIAL != 0;
-                if !self.units.push(unit) {
+                if !self.units.push(unit.at) {
                     return None;
                 }
             }
@@ -151,6 +161,9 @@ impl<'a, F: Borrow<Fact>> Ask<'a, F> {
     }
 
     fn is_bound(&self, unit: &Unit) -> bool {
+        if unit.has_no_variable() {
+            return true;
+        }
         self.plan.bindings(unit).all(|(variable, segment)| self.segment(segment) == self.bound(unit, variable))
     }
 
@@ -176,9 +189,9 @@ impl<'a, F: Borrow<Fact>> Ask<'a, F> {
     }
 
     /// The rule that asserts a claim, if one does.
-    pub(super) fn asserted(&mut self, claim: u32) -> Option<Production> {
+    pub(super) fn asserted(&mut self, claim: u32) -> Option<Rule> {
         match self.claims.iter().find(|it| it.0 == claim) {
-            Some((_, Found::By(production))) => return Some(production),
+            Some((_, Found::By(rule))) => return Some(rule),
             Some((_, Found::No)) => return None,
             Some((_, Found::Asked)) => {
                 self.unclear = true;
@@ -192,9 +205,18 @@ impl<'a, F: Borrow<Fact>> Ask<'a, F> {
             return None;
         }
         // The last unit is the most specific.
-        let found = (0..self.units.count).rev().find_map(|at| self.asserted_by(&self.units.get(at)?, claim));
+        let mut found = None;
+        for at in (0..self.units.count).rev() {
+            let unit = self.units.all.get(at).and_then(|it| self.plan.unit(*it));
+            self.unclear |= unit.is_none();
+            found =
+                unit.and_then(|it| self.asserted_by(&it, claim)).map(|it| Rule { policy: it.policy, place: it.place });
+            if found.is_some() {
+                break;
+            }
+        }
         if let Some(known) = self.claims.all.get_mut(number) {
-            *known = Some((claim, found.map_or(Found::No, Found::By)));
+            known.1 = found.map_or(Found::No, Found::By);
         }
         found
     }

@@ -12,11 +12,14 @@ pub use principal::Principal;
 use std::borrow::Borrow;
 
 use crate::{
-    compile::{PolicySet, plan::Production},
+    compile::PolicySet,
     eval::{
         BadRequest, Claim, Fact, Place, Request, decision,
         run::Run,
-        verdict::{ask::Ask, principal::Known},
+        verdict::{
+            ask::{Ask, Rule},
+            principal::Known,
+        },
         want,
     },
     syntax::fqn::FqnRef,
@@ -56,9 +59,9 @@ impl Reason {
         Some(Place { document: source.document().to_owned(), line: location.line, column: location.column })
     }
 
-    fn of(set: &PolicySet, production: &Production) -> Option<Self> {
-        let policy = set.policies.get(usize::try_from(production.policy).ok()?)?;
-        Some(Self { document: policy.document, offset: usize::try_from(production.place).ok()? })
+    fn of(set: &PolicySet, rule: Rule) -> Option<Self> {
+        let policy = set.policies.get(usize::try_from(rule.policy).ok()?)?;
+        Some(Self { document: policy.document, offset: usize::try_from(rule.place).ok()? })
     }
 }
 
@@ -112,7 +115,8 @@ pub fn verdict_for(
 /// The verdict, where looking up tells it.
 fn known<F: Borrow<Fact>>(set: &PolicySet, facts: &[Known<F>], target: FqnRef<'_>, want: &[Claim]) -> Option<Verdict> {
     let plan = set.plan.as_ref()?;
-    let mut ask = Ask::new(set, plan, facts, target)?;
+    let mut ask = Ask::new(set, plan, facts, target);
+    ask.find_units()?;
     let mut reason = None;
     for (at, want) in want.iter().enumerate() {
         // Of these every value is constant and equal to what is wanted; others may be asserted in other ways.
@@ -128,7 +132,7 @@ fn known<F: Borrow<Fact>>(set: &PolicySet, facts: &[Known<F>], target: FqnRef<'_
     if ask.may_be_refused() {
         return None;
     }
-    Reason::of(set, &reason?).map(Verdict::Allowed)
+    Reason::of(set, reason?).map(Verdict::Allowed)
 }
 
 fn decided(set: &PolicySet, request: &Request) -> Verdict {
