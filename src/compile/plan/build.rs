@@ -16,6 +16,9 @@ use crate::compile::{
 /// Rules of one unit that assert one claim, up to which they are tried one by one.
 const TRIED_MAX: usize = 8;
 
+/// Values up to which a comparison is what rules are found by: each is filed under all of them.
+const KEYS_MAX: usize = 8;
+
 /// Bytes from the start of a place to its variable child, and to its named root.
 const VARIABLE_AT: u32 = 8;
 const NAMED_AT: u32 = 12;
@@ -142,15 +145,14 @@ struct Builder<'a> {
     open: u32,
 }
 
-/// A rule that asserts a claim, before its gate has an offset.
+/// A rule that asserts a claim, before it has an offset.
 struct Rule {
     claim: u32,
     policy: usize,
     node: usize,
     place: usize,
-    gate: u32,
-    /// Hashes of facts of which it needs one; none where it can do without.
-    keys: Vec<u64>,
+    /// A comparison without which it asserts nothing: of a fact with few values.
+    key: Option<usize>,
 }
 
 impl<'a> Builder<'a> {
@@ -306,17 +308,52 @@ impl<'a> Builder<'a> {
             self.count(rule.place)?;
         }
         let mut gates = HashMap::new();
-        for (index, rule) in (0_u32..).zip(&tried) {
-            let gate = self.gate_of(&mut gates, rule.policy, rule.node)?;
-            self.patch(productions.checked_add(index.checked_mul(16)?)?.checked_add(GATE_AT)?, gate)?;
+        for policy in policies {
+            gates.insert(*policy, self.gates(*policy)?);
         }
-        self.keyed(at, keyed, &mut gates)?;
+        let gate_of = |rule: &Rule| gates.get(&rule.policy)?.get(rule.node).copied();
+        for (index, rule) in (0_u32..).zip(&tried) {
+            self.patch(productions.checked_add(index.checked_mul(16)?)?.checked_add(GATE_AT)?, gate_of(rule)?)?;
+        }
+        let mut by_key: BTreeMap<(u32, u64), Vec<(u32, &Rule)>> = BTreeMap::new();
+        for rule in &keyed {
+            for fact in self.facts_of(rule) {
+                by_key.entry((rule.claim, fact)).or_default().push((gate_of(rule)?, rule));
+            }
+        }
+        for ((claim, fact), filed) in by_key {
+            self.filed(at, claim, fact, &filed)?;
+        }
         Some(at)
+    }
+
+    /// Rules that a unit has for those who bring a fact.
+    fn filed(&mut self, unit: u32, claim: u32, fact: u64, rules: &[(u32, &Rule)]) -> Option<()> {
+        let at = self.here()?;
+        self.number(unit);
+        self.number(claim);
+        self.wide(fact);
+        self.count(rules.len())?;
+        for (gate, rule) in rules {
+            self.number(*gate);
+            self.count(rule.policy)?;
+            self.count(rule.place)?;
+        }
+        self.keyed.push((hash::key(unit, claim, fact), at));
+        Some(())
+    }
+
+    /// The facts of which a rule needs one.
+    fn facts_of(&self, rule: &Rule) -> Vec<u64> {
+        let node = rule.key.and_then(|it| self.policies.get(rule.policy)?.node(it));
+        let Some(Gate::Compare(comparison)) = node.map(|it| &it.gate) else { return Vec::new() };
+        constants(comparison).unwrap_or_default().into_iter().map(|it| self.fact(comparison.slot, it)).collect()
     }
 
     /// What a policy asserts, and whether it asserts more than what adds up.
     fn rules(&self, policy: usize, rules: &mut Vec<Rule>, flags: &mut u32) -> Option<()> {
         let of = self.policies.get(policy)?;
+        let keys = self.keys(of);
         for (node, it) in of.nodes.iter().enumerate() {
             for assertion in &it.asserts {
                 if combines(self.slots.claim_type(assertion.slot), &of.realm.resource_type) != Combines::Union {
@@ -325,24 +362,28 @@ impl<'a> Builder<'a> {
                 let Asserted::Value(template) = &assertion.value else { continue };
                 let claim = template.constant().and_then(|value| self.claims.get(&(assertion.slot, value)));
                 let Some(claim) = claim.copied() else { continue };
-                let keys = self.keys(of, node);
-                rules.push(Rule { claim, policy, node, place: assertion.offset, gate: 0, keys });
+                let key = keys.get(node).copied().flatten().map(|it| it.1);
+                rules.push(Rule { claim, policy, node, place: assertion.offset, key });
             }
         }
         Some(())
     }
 
-    /// The facts of which a node needs one, where it needs one. Recursion is bounded because nesting is.
-    fn keys(&self, policy: &Policy, node: usize) -> Vec<u64> {
-        match policy.node(node).map(|it| &it.gate) {
-            Some(Gate::Compare(comparison)) if self.is_fact(comparison) => {
-                constants(comparison).unwrap_or_default().into_iter().map(|it| self.fact(comparison.slot, it)).collect()
-            }
-            Some(Gate::All(inputs)) => {
-                inputs.iter().map(|it| self.keys(policy, *it)).find(|it| !it.is_empty()).unwrap_or_default()
-            }
-            Some(Gate::Compare(_) | Gate::Any(_)) | None => Vec::new(),
+    /// For each node the comparison of a fact without which it is not true, and its few values: that with the fewest.
+    fn keys(&self, policy: &Policy) -> Vec<Option<(usize, usize)>> {
+        let mut keys: Vec<Option<(usize, usize)>> = Vec::with_capacity(policy.nodes.len());
+        for (at, node) in policy.nodes.iter().enumerate() {
+            keys.push(match &node.gate {
+                Gate::Compare(comparison) if self.is_fact(comparison) => {
+                    let count = constants(comparison).map_or(0, |it| it.len());
+                    (1..=KEYS_MAX).contains(&count).then_some((count, at))
+                }
+                // Inputs stand before the node that has them.
+                Gate::All(inputs) => inputs.iter().filter_map(|it| keys.get(*it).copied().flatten()).min(),
+                Gate::Compare(_) | Gate::Any(_) => None,
+            });
         }
+        keys
     }
 
     fn fact(&self, slot: Slot, value: &str) -> u64 {
@@ -355,62 +396,39 @@ impl<'a> Builder<'a> {
         hash::fact_type(issuer, claim_type)
     }
 
-    /// Files rules under the facts that they need.
-    fn keyed(&mut self, unit: u32, rules: Vec<Rule>, gates: &mut HashMap<(usize, usize), u32>) -> Option<()> {
-        let mut by_key: BTreeMap<(u32, u64), Vec<usize>> = BTreeMap::new();
-        let mut rules = rules;
-        for (index, rule) in rules.iter_mut().enumerate() {
-            rule.gate = self.gate_of(gates, rule.policy, rule.node)?;
-            for key in &rule.keys {
-                by_key.entry((rule.claim, *key)).or_default().push(index);
-            }
+    /// The gates of a policy's nodes, each of which is written once.
+    fn gates(&mut self, policy: usize) -> Option<Vec<u32>> {
+        let nodes = &self.policies.get(policy)?.nodes;
+        let mut gates: Vec<u32> = Vec::with_capacity(nodes.len());
+        for (node, it) in nodes.iter().enumerate() {
+            let gate = match &it.gate {
+                Gate::Compare(comparison) => self.comparison(policy, node, comparison)?,
+                Gate::All(inputs) => {
+                    let inputs = inputs_of(&gates, inputs)?.into_iter().filter(|it| *it != self.open).collect();
+                    self.joined(Op::All, inputs)?
+                }
+                Gate::Any(inputs) => {
+                    let inputs = inputs_of(&gates, inputs)?;
+                    self.joined(Op::Any, inputs)?
+                }
+            };
+            gates.push(gate);
         }
-        for ((claim, fact), filed) in by_key {
-            let at = self.here()?;
-            self.number(unit);
-            self.number(claim);
-            self.wide(fact);
-            self.count(filed.len())?;
-            for rule in filed.iter().filter_map(|it| rules.get(*it)) {
-                self.number(rule.gate);
-                self.count(rule.policy)?;
-                self.count(rule.place)?;
-            }
-            self.keyed.push((hash::key(unit, claim, fact), at));
-        }
-        Some(())
+        Some(gates)
     }
 
-    /// The gate of a node, which is written once. Recursion is bounded because nesting is.
-    fn gate_of(&mut self, gates: &mut HashMap<(usize, usize), u32>, policy: usize, node: usize) -> Option<u32> {
-        if let Some(gate) = gates.get(&(policy, node)) {
-            return Some(*gate);
-        }
-        let it = self.policies.get(policy)?.node(node)?;
-        let gate = match &it.gate {
-            Gate::Compare(comparison) => self.comparison(policy, node, comparison)?,
-            Gate::All(inputs) | Gate::Any(inputs) => {
-                let mut offsets = Vec::new();
+    fn joined(&mut self, op: Op, inputs: Vec<u32>) -> Option<u32> {
+        match inputs.as_slice() {
+            [] if op == Op::All => Some(self.open),
+            [only] => Some(*only),
+            _ => {
+                let gate = self.gate(op, inputs.len())?;
                 for input in inputs {
-                    offsets.push(self.gate_of(gates, policy, *input)?);
+                    self.number(input);
                 }
-                let is_all = matches!(it.gate, Gate::All(_));
-                offsets.retain(|offset| !is_all || *offset != self.open);
-                match offsets.as_slice() {
-                    [] if is_all => self.open,
-                    [only] => *only,
-                    _ => {
-                        let gate = self.gate(if is_all { Op::All } else { Op::Any }, offsets.len())?;
-                        for offset in offsets {
-                            self.number(offset);
-                        }
-                        gate
-                    }
-                }
+                Some(gate)
             }
-        };
-        gates.insert((policy, node), gate);
-        Some(gate)
+        }
     }
 
     fn comparison(&mut self, policy: usize, node: usize, comparison: &'a Comparison) -> Option<u32> {
@@ -454,6 +472,11 @@ impl<'a> Builder<'a> {
     }
 }
 
+/// Gates of nodes that stand before.
+fn inputs_of(gates: &[u32], inputs: &[usize]) -> Option<Vec<u32>> {
+    inputs.iter().map(|it| gates.get(*it).copied()).collect()
+}
+
 /// The texts that a comparison is true of, where it is of no others.
 fn constants(comparison: &Comparison) -> Option<Vec<&str>> {
     comparison.equal_to()?.iter().map(Template::constant).collect()
@@ -476,10 +499,10 @@ fn bindings(realm: &Pattern) -> Vec<(usize, u32)> {
 /// Rules that are tried one by one, and those that are found by a fact: where many assert one claim. Both stay ascending.
 fn parted(rules: Vec<Rule>) -> (Vec<Rule>, Vec<Rule>) {
     let mut counts: HashMap<u32, usize> = HashMap::new();
-    for rule in rules.iter().filter(|it| !it.keys.is_empty()) {
+    for rule in rules.iter().filter(|it| it.key.is_some()) {
         let count = counts.entry(rule.claim).or_default();
         *count = count.saturating_add(1);
     }
-    let is_tried = |it: &Rule| it.keys.is_empty() || counts.get(&it.claim).is_none_or(|count| *count <= TRIED_MAX);
+    let is_tried = |it: &Rule| it.key.is_none() || counts.get(&it.claim).is_none_or(|count| *count <= TRIED_MAX);
     rules.into_iter().partition(is_tried)
 }

@@ -25,6 +25,10 @@ const CLAIMS_MAX: usize = 16;
 /// Gates and claims within each other.
 const DEPTH_MAX: usize = 64;
 
+/// What a question may cost: about one for a gate, for a fact that it looks at, and for sixteen bytes that it compares. Rules
+/// that share a condition ask for it again and again, which an evaluation does not.
+const COST_MAX: usize = 16_384;
+
 /// A question and what is known of its answer.
 ///
 /// What cannot be told in the room that there is counts as not asserted, and that is remembered: rules only add, so a yes stays
@@ -37,6 +41,8 @@ pub(super) struct Ask<'a, F> {
     units: Few<u32, UNITS_MAX>,
     claims: Few<(u32, Found), CLAIMS_MAX>,
     depth: usize,
+    // What it may still cost.
+    left: usize,
     unclear: bool,
     special: bool,
 }
@@ -87,7 +93,7 @@ impl<T: Copy + Default, const N: usize> Few<T, N> {
 impl<'a, F: Borrow<Fact>> Ask<'a, F> {
     pub(super) fn new(set: &'a PolicySet, plan: &'a Plan, facts: &'a [Known<F>], target: FqnRef<'a>) -> Self {
         let (units, claims) = (Few::new(), Few::new());
-        Self { set, plan, facts, target, units, claims, depth: 0, unclear: false, special: false }
+        Self { set, plan, facts, target, units, claims, depth: 0, left: COST_MAX, unclear: false, special: false }
     }
 
     /// Finds the units on the target; nothing where that cannot be told.
@@ -227,7 +233,16 @@ impl<'a, F: Borrow<Fact>> Ask<'a, F> {
         if tried.is_some() || unit.flags & KEYED == 0 {
             return tried;
         }
+        if self.spend(facts.len()).is_none() {
+            self.unclear = true;
+            return None;
+        }
         facts.iter().flat_map(|it| plan.keyed(unit, claim, it.hash)).find(|it| self.opens(unit, it.gate))
+    }
+
+    fn spend(&mut self, cost: usize) -> Option<()> {
+        self.left = self.left.checked_sub(cost)?;
+        Some(())
     }
 
     /// Whether a gate opens.
@@ -246,6 +261,7 @@ impl<'a, F: Borrow<Fact>> Ask<'a, F> {
 
     /// The same; nothing where it cannot be told.
     fn opens_within(&mut self, unit: &Unit, gate: u32) -> Option<bool> {
+        self.spend(1)?;
         let (op, count, at) = self.plan.gate(gate)?;
         match op {
             Op::True => Some(true),
@@ -259,8 +275,12 @@ impl<'a, F: Borrow<Fact>> Ask<'a, F> {
                 }
                 Some(!ends)
             }
-            Op::Fact => self.has_fact(count, at),
+            Op::Fact => {
+                self.spend(self.facts.len().checked_mul(usize::try_from(count).ok()?)?)?;
+                self.has_fact(count, at)
+            }
             Op::Bound => {
+                self.spend(self.facts.len())?;
                 let [slot, low, high, variable] = self.plan.bytes().numbers(at)?;
                 let (slot, of_type) = (numbered(slot)?, wide(low, high));
                 let bound = self.bound(unit, variable)?;
@@ -310,14 +330,18 @@ impl<'a, F: Borrow<Fact>> Ask<'a, F> {
     }
 
     /// Tries a comparison that is no look-up on all values that there are.
-    fn holds(&self, unit: &Unit, of_type: u64, policy: u32, node: u32) -> Option<bool> {
+    fn holds(&mut self, unit: &Unit, of_type: u64, policy: u32, node: u32) -> Option<bool> {
         let policy = self.set.policies.get(usize::try_from(policy).ok()?)?;
         let Gate::Compare(comparison) = &policy.node(usize::try_from(node).ok()?)?.gate else { return None };
         let mut bound = [""; VARIABLES_MAX];
         for (variable, segment) in self.plan.bindings(unit) {
             *bound.get_mut(usize::try_from(variable).ok()?)? = self.segment(segment)?;
         }
-        let values = self.facts.iter().filter(|it| it.of_type == of_type && self.is_of(it, comparison.slot));
+        let facts = self.facts;
+        self.spend(facts.len())?;
+        let bytes: usize = facts.iter().filter(|it| it.of_type == of_type).map(|it| it.value().len()).sum();
+        self.spend(bytes / 16)?;
+        let values = facts.iter().filter(|it| it.of_type == of_type && self.is_of(it, comparison.slot));
         Some(comparison.holds_of_each(values.map(Known::value), &bound))
     }
 }

@@ -105,3 +105,43 @@ fn of_many_rules_on_one_realm_only_those_that_can_hold_are_tried() {
     assert_eq!(allowed("g11", "9"), Some(false));
     assert_eq!(allowed("g1000", "9"), Some(false));
 }
+
+#[test]
+fn a_condition_that_thousands_of_rules_share_is_not_paid_for_by_each() {
+    let shared: Vec<String> = (0..600).map(|at| format!("LDAP->group endsWith \"-{at}\"")).collect();
+    let mut rules = String::new();
+    for at in 0..4_000 {
+        writeln!(rules, "    if (Google->email beginsWith \"user-{at}@\") {{ permit ssh }}").unwrap();
+    }
+    let set = set(&format!("job::/prod {{\n  if ({}) {{\n{rules}  }}\n}}", shared.join(" || ")));
+    let ask = |group: &str, email: &str| {
+        let facts = vec![Fact::new("LDAP", "group", group), Fact::new("Google", "email", email)];
+        let principal = Principal::new(facts, None).unwrap();
+        let looked_up = looked_up(&set, &principal, "job::/prod::web", "ssh");
+        (looked_up, verdict_for(&set, &principal, "job::/prod::web", &[Claim::permit("ssh")]).unwrap())
+    };
+    // Two million comparisons are more than a question may cost.
+    assert_eq!(ask("sre", "user-3999@acme.com"), (None, Verdict::Missing(0)));
+    let (looked_up, verdict) = ask("sre-0", "user-3@acme.com");
+    assert!(looked_up.is_some_and(Verdict::is_allowed) && verdict.is_allowed());
+    assert!(ask("sre-599", "user-3999@acme.com").1.is_allowed());
+}
+
+#[test]
+fn rules_are_filed_under_the_comparison_with_the_fewest_values() {
+    let many: Vec<String> = (0..1_000).map(|at| format!("m{at}")).collect();
+    let mut rules = String::new();
+    for at in 0..2_000 {
+        writeln!(rules, "    if (LDAP->group in (g{at}, h{at})) {{ permit ssh }}").unwrap();
+    }
+    let set = set(&format!("job::/prod {{\n  if (Google->team in ({})) {{\n{rules}  }}\n}}", many.join(", ")));
+    let allowed = |group: &str, team: &str| {
+        let facts = vec![Fact::new("LDAP", "group", group), Fact::new("Google", "team", team)];
+        looked_up(&set, &Principal::new(facts, None).unwrap(), "job::/prod::web", "ssh").map(Verdict::is_allowed)
+    };
+    assert_eq!(allowed("h1999", "m999"), Some(true));
+    assert_eq!(allowed("g1999", "m1000"), Some(false));
+    assert_eq!(allowed("i1999", "m999"), Some(false));
+    // Two thousand rules, each filed twice, and a thousand texts once: not each under each.
+    assert!(set.layout_bytes() < 1_000_000, "{}", set.layout_bytes());
+}
