@@ -191,18 +191,29 @@ pub fn lsp(data: &[u8]) {
     assert!(answers.iter().all(|it| it["jsonrpc"] == "2.0"), "{answers:?}");
 }
 
-/// Whether a line is a message. What is none ends the conversation: the library hangs up on whoever does not speak JSON-RPC.
+/// Whether a line is a message. What is none ends the conversation: the library hangs up on whoever does not speak JSON-RPC, and
+/// a key that stands there twice is enough for that.
 #[cfg(feature = "platform")]
 fn is_message(line: &str) -> bool {
     use serde_json::Value;
 
-    let Ok(Value::Object(fields)) = serde_json::from_str::<Value>(line) else { return false };
-    let known = ["jsonrpc", "id", "method", "params"];
-    fields.keys().all(|it| known.contains(&it.as_str()))
-        && fields.get("jsonrpc").is_some_and(|it| it == "2.0")
-        && fields.get("method").is_some_and(Value::is_string)
-        && fields.get("id").is_none_or(|it| it.is_string() || it.is_i64())
-        && fields.get("params").is_none_or(|it| it.is_object() || it.is_array())
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Message {
+        jsonrpc: String,
+        #[serde(default)]
+        id: Option<Value>,
+        #[serde(rename = "method")]
+        _method: String,
+        #[serde(default)]
+        params: Option<Value>,
+    }
+
+    serde_json::from_str::<Message>(line).is_ok_and(|it| {
+        it.jsonrpc == "2.0"
+            && it.id.is_none_or(|it| it.is_string() || it.is_i64())
+            && it.params.is_none_or(|it| it.is_object() || it.is_array())
+    })
 }
 
 /// Everything that the server says to an editor that waits for the first answer and then for nothing.

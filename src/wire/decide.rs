@@ -15,7 +15,7 @@ use crate::eval::{
 
 /// A request to be decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a request: an object with `target`, `facts` and `want`")]
 pub struct DecideRequest {
     /// A complete name.
     pub target: String,
@@ -31,7 +31,7 @@ pub struct DecideRequest {
 
 /// A fact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = r#"a fact such as {"issuer": "LDAP", "type": "group", "value": "sre"}"#)]
 pub struct FactJson {
     /// Empty or absent for context.
     #[serde(default)]
@@ -45,7 +45,7 @@ pub struct FactJson {
 
 /// A claim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = r#"a claim such as {"type": "permit", "value": "ssh"}"#)]
 pub struct ClaimJson {
     /// Claim type.
     #[serde(rename = "type")]
@@ -325,6 +325,18 @@ mod tests {
         eval::Now,
         wire::decide::{DecideRequest, parse_now},
     };
+
+    #[test]
+    fn what_is_no_request_is_told_in_words_of_requests() {
+        for (text, expected) in [
+            ("[]", "a request: an object with"),
+            (r#"{"target": "job::/", "want": ["ssh"]}"#, r#"a claim such as {"type": "permit", "value": "ssh"}"#),
+            (r#"{"target": "job::/", "facts": ["tom"], "want": []}"#, r#"a fact such as {"issuer": "LDAP""#),
+        ] {
+            let error = DecideRequest::parse(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
 
     #[test]
     fn an_instant_has_its_offset() {
