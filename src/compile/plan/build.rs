@@ -6,9 +6,9 @@ use crate::compile::{
     catalogue::{Combines, combines},
     condition::Comparison,
     plan::{
-        Bytes, IN_LOCAL, KEYED, Op, PLACE_BYTES, Plan, SPECIAL, Table, UNCLEAR, UNIT_BYTES, VARIABLES_MAX, WORLD, hash,
+        Bytes, KEYED, Op, PLACE_BYTES, Plan, SPECIAL, Table, UNCLEAR, UNIT_BYTES, VARIABLES_MAX, WORLD, hash,
+        tree::{Tree, bindings},
     },
-    realm::{LocalPattern, Part, Pattern},
     set::{Asserted, Gate, Policy, Template, TemplatePiece},
     slots::{Slot, Slots},
 };
@@ -49,87 +49,6 @@ pub(crate) fn build(policies: &[Policy], slots: &Slots) -> Option<Plan> {
 /// What was numbered, by number.
 fn ascending<'a>(claims: &HashMap<(Slot, &'a str), u32>) -> BTreeMap<u32, (Slot, &'a str)> {
     claims.iter().map(|(claim, offset)| (*offset, *claim)).collect()
-}
-
-/// Places before they have offsets.
-#[derive(Default)]
-struct Tree<'a> {
-    places: Vec<Branch<'a>>,
-    children: HashMap<(usize, &'a str), usize>,
-    types: HashMap<&'a str, usize>,
-}
-
-#[derive(Default)]
-struct Branch<'a> {
-    /// The place above and the segment between; none for roots of local names and what variables lead to.
-    edge: Option<(Option<usize>, &'a str)>,
-    variable: Option<usize>,
-    named: Option<usize>,
-    below: Vec<usize>,
-    exact: Vec<usize>,
-    any: Vec<usize>,
-}
-
-impl<'a> Tree<'a> {
-    fn insert(&mut self, realm: &'a Pattern, policy: usize) {
-        let resource_type = realm.resource_type.as_str();
-        let root = match self.types.get(resource_type) {
-            Some(root) => *root,
-            None => {
-                let root = self.add(Some((None, resource_type)));
-                self.types.insert(resource_type, root);
-                root
-            }
-        };
-        let mut at = self.walk(root, &realm.namespace);
-        if let LocalPattern::Named(parts) = &realm.local {
-            let named = match self.places.get(at).and_then(|it| it.named) {
-                Some(named) => named,
-                None => self.add(None),
-            };
-            if let Some(place) = self.places.get_mut(at) {
-                place.named = Some(named);
-            }
-            at = self.walk(named, parts);
-        }
-        let Some(place) = self.places.get_mut(at) else { return };
-        match &realm.local {
-            LocalPattern::Below | LocalPattern::Named(_) => place.below.push(policy),
-            LocalPattern::Exact => place.exact.push(policy),
-            LocalPattern::Any => place.any.push(policy),
-        }
-    }
-
-    fn walk(&mut self, mut at: usize, parts: &'a [Part]) -> usize {
-        for part in parts {
-            at = match part {
-                Part::Literal(text) => match self.children.get(&(at, text.as_str())) {
-                    Some(child) => *child,
-                    None => {
-                        let child = self.add(Some((Some(at), text)));
-                        self.children.insert((at, text), child);
-                        child
-                    }
-                },
-                Part::Variable(_) => match self.places.get(at).and_then(|it| it.variable) {
-                    Some(child) => child,
-                    None => {
-                        let child = self.add(None);
-                        if let Some(place) = self.places.get_mut(at) {
-                            place.variable = Some(child);
-                        }
-                        child
-                    }
-                },
-            };
-        }
-        at
-    }
-
-    fn add(&mut self, edge: Option<(Option<usize>, &'a str)>) -> usize {
-        self.places.push(Branch { edge, ..Branch::default() });
-        self.places.len().saturating_sub(1)
-    }
 }
 
 struct Builder<'a> {
@@ -480,20 +399,6 @@ fn inputs_of(gates: &[u32], inputs: &[usize]) -> Option<Vec<u32>> {
 /// The texts that a comparison is true of, where it is of no others.
 fn constants(comparison: &Comparison) -> Option<Vec<&str>> {
     comparison.equal_to()?.iter().map(Template::constant).collect()
-}
-
-/// Each variable with the segments that it stands for.
-fn bindings(realm: &Pattern) -> Vec<(usize, u32)> {
-    let named = match &realm.local {
-        LocalPattern::Named(parts) => parts.as_slice(),
-        LocalPattern::Below | LocalPattern::Exact | LocalPattern::Any => &[],
-    };
-    let places = realm.namespace.iter().zip(0_u32..).chain(named.iter().zip(IN_LOCAL..));
-    let bound = places.filter_map(|(part, at)| match part {
-        Part::Variable(number) => Some((*number, at)),
-        Part::Literal(_) => None,
-    });
-    bound.collect()
 }
 
 /// Rules that are tried one by one, and those that are found by a fact: where many assert one claim. Both stay ascending.

@@ -16,6 +16,7 @@
 mod build;
 pub(crate) mod hash;
 mod table;
+mod tree;
 
 pub(crate) use build::build;
 
