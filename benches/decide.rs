@@ -9,12 +9,11 @@
     reason = "a bench fails by panicking, and its table is what it is for"
 )]
 
+mod sandboxes;
+
 use std::{
     array::from_fn,
-    collections::HashMap,
-    env,
-    fmt::Write as _,
-    fs,
+    env, fs,
     hint::black_box,
     path::Path,
     time::{Duration, Instant},
@@ -23,18 +22,13 @@ use std::{
 use gatehouse::{
     compile::{PolicySet, System, compile_parsed},
     eval::{Claim, Fact, Principal, verdict_for},
-    source::Source,
     syntax::{Parse, parse},
 };
 use serde_json::{Value, json};
 
+use crate::sandboxes::{ByHand, ROLE_EVERY, sources};
+
 const SIZES: [usize; 6] = [10, 100, 1_000, 10_000, 100_000, 1_000_000];
-
-/// Bytes of text that go into one document.
-const DOCUMENT_BYTES: usize = 400_000;
-
-/// Of this many policies one grants by a role.
-const ROLE_EVERY: usize = 100;
 
 /// Questions that a bench goes through, spread over the whole set.
 const QUESTIONS: usize = 4_096;
@@ -42,41 +36,6 @@ const QUESTIONS: usize = 4_096;
 /// Calls that are timed as one where the median is asked for, and rounds of all questions.
 const BATCH: usize = 32;
 const ROUNDS: usize = 40;
-
-/// Each user may enter their own sandbox; one policy in a hundred grants by a role.
-fn sources(policies: usize) -> Vec<Source> {
-    let mut texts = vec![String::new()];
-    for at in 0..policies {
-        if texts.last().unwrap().len() > DOCUMENT_BYTES {
-            texts.push(String::new());
-        }
-        let rule = if at % ROLE_EVERY == 0 {
-            format!("{{ if (LDAP->group == \"team-{at}\") {{ role admin }} }}")
-        } else {
-            format!("{{ if (auth_server@apcera.me->name == \"user-{at}\") {{ permit ssh }} }}")
-        };
-        writeln!(texts.last_mut().unwrap(), "job::/sandbox/user-{at} {rule}").unwrap();
-    }
-    let name = |at| format!("sandboxes-{at:03}.pol");
-    texts.into_iter().enumerate().map(|(at, text)| Source::new(name(at), text.into_bytes()).unwrap()).collect()
-}
-
-/// The same documents as someone would write them in Rust who has no language.
-struct ByHand {
-    owner: HashMap<String, String>,
-}
-
-impl ByHand {
-    fn new(policies: usize) -> Self {
-        let owners = (0..policies).filter(|it| it % ROLE_EVERY != 0);
-        Self { owner: owners.map(|it| (format!("/sandbox/user-{it}"), format!("user-{it}"))).collect() }
-    }
-
-    fn allows(&self, target: &str, name: &str) -> bool {
-        let namespace = target.strip_prefix("job::").and_then(|it| it.split("::").next());
-        namespace.and_then(|it| self.owner.get(it)).is_some_and(|owner| owner == name)
-    }
-}
 
 /// Someone who wants into a sandbox.
 struct Question {

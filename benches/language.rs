@@ -8,7 +8,9 @@
     reason = "a bench fails by panicking, and its table is what it is for"
 )]
 
-use std::{collections::HashMap, fmt::Write as _, fs, hint::black_box, path::Path};
+mod sandboxes;
+
+use std::{fs, hint::black_box, path::Path};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use gatehouse::{
@@ -19,33 +21,10 @@ use gatehouse::{
     syntax::{Parse, parse},
 };
 
+use crate::sandboxes::{ByHand, ROLE_EVERY, sources};
+
 /// How many policies a set has.
 const SIZES: [usize; 3] = [100, 1_000, 10_000];
-
-/// Bytes of text that go into one document.
-const DOCUMENT_BYTES: usize = 400_000;
-
-/// Of this many policies one grants by a role.
-const ROLE_EVERY: usize = 100;
-
-/// Each user may enter their own sandbox; one policy in a hundred grants by a role.
-fn sources(policies: usize) -> Vec<Source> {
-    let mut texts = vec![String::new()];
-    for at in 0..policies {
-        if texts.last().unwrap().len() > DOCUMENT_BYTES {
-            texts.push(String::new());
-        }
-        let text = texts.last_mut().unwrap();
-        let rule = if at % ROLE_EVERY == 0 {
-            format!("{{ if (LDAP->group == \"team-{at}\") {{ role admin }} }}")
-        } else {
-            format!("{{ if (auth_server@apcera.me->name == \"user-{at}\") {{ permit ssh }} }}")
-        };
-        writeln!(text, "job::/sandbox/user-{at} {rule}").unwrap();
-    }
-    let name = |at| format!("sandboxes-{at}.pol");
-    texts.into_iter().enumerate().map(|(at, text)| Source::new(name(at), text.into_bytes()).unwrap()).collect()
-}
 
 fn read(sources: &[Source]) -> Vec<Parse> {
     sources.iter().map(parse).collect()
@@ -108,23 +87,6 @@ fn decisions(criterion: &mut Criterion) {
                 assert!(by_hand.allows(target, name));
             });
         });
-    }
-}
-
-/// The same documents as someone would write them in Rust who has no language.
-struct ByHand {
-    owner: HashMap<String, String>,
-}
-
-impl ByHand {
-    fn new(policies: usize) -> Self {
-        let owners = (0..policies).filter(|it| it % ROLE_EVERY != 0);
-        Self { owner: owners.map(|it| (format!("/sandbox/user-{it}"), format!("user-{it}"))).collect() }
-    }
-
-    fn allows(&self, target: &str, name: &str) -> bool {
-        let namespace = target.strip_prefix("job::").and_then(|it| it.split("::").next());
-        namespace.and_then(|it| self.owner.get(it)).is_some_and(|owner| owner == name)
     }
 }
 

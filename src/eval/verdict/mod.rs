@@ -97,7 +97,7 @@ pub fn verdict(set: &PolicySet, request: &Request) -> Verdict {
 ///
 /// # Errors
 ///
-/// As [`Request::new`], for the target and what is wanted.
+/// As [`Request::new`] for the target, and where nothing is wanted. Wanted text that no claim can have is missing.
 pub fn verdict_for(
     set: &PolicySet,
     principal: &Principal,

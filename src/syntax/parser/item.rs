@@ -94,7 +94,7 @@ impl<'a> Reader<'a> {
         match read {
             Ok((rest, ())) => {
                 self.check_condition_length(inner, rest);
-                if self.closed_in_comment(rest) {
+                if !bare && self.closed_in_comment(rest) {
                     return Err(nom::Err::Error(Trouble::Reported));
                 }
                 let is_closed = bare && rest.token() == Some(Token::LeftBrace);
