@@ -1,12 +1,17 @@
 //! Text with a name, and places in it.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use crate::limits::{DOCUMENT_BYTES_MAX, INDENT_BYTES_MAX};
 
-/// One policy document as given: its name for people, its text, and where its lines begin.
+/// One policy document as given: its name for people, its text, and where its lines begin. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Inner {
     name: String,
     text: String,
     // INVARIANT (lines): byte offsets of line starts, ascending, the first is 0.
@@ -53,70 +58,74 @@ impl Source {
             SourceError::NotUtf8 { valid_up_to, before: String::from_utf8_lossy(&before).into_owned() }
         })?;
         let line_starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Ok(Self { name: name.into(), text, line_starts })
+        Ok(Self { inner: Arc::new(Inner { name: name.into(), text, line_starts }) })
     }
 
     /// The file as the user gave it.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.inner.name
     }
 
     /// The document's name in a policy set: the file's base name without `.pol`.
     pub fn document(&self) -> &str {
-        let base = self.name.rsplit('/').next().unwrap_or(&self.name);
+        let base = self.inner.name.rsplit('/').next().unwrap_or(&self.inner.name);
         base.strip_suffix(".pol").unwrap_or(base)
     }
 
     /// The whole text.
     pub fn text(&self) -> &str {
-        &self.text
+        &self.inner.text
     }
 
     /// The text at a span; empty where the span does not fit.
     pub fn slice(&self, span: Span) -> &str {
-        self.text.get(span.range()).unwrap_or_default()
+        self.text().get(span.range()).unwrap_or_default()
     }
 
     /// Where a part of the text begins; behind the end where it is no part.
     pub(crate) fn offset_of(&self, part: &str) -> usize {
-        let offset = part.as_ptr().addr().wrapping_sub(self.text.as_ptr().addr());
-        offset.min(self.text.len())
+        let offset = part.as_ptr().addr().wrapping_sub(self.text().as_ptr().addr());
+        offset.min(self.text().len())
     }
 
     /// Line and column of a byte offset; the end of the text where it lies behind it.
     pub fn location(&self, offset: usize) -> Location {
         let line = self.line(offset);
-        let start = self.line_starts.get(line.saturating_sub(1)).copied().unwrap_or(0);
-        let before = self.text.get(start..offset).or_else(|| self.text.get(start..)).unwrap_or_default();
+        let start = self.inner.line_starts.get(line.saturating_sub(1)).copied().unwrap_or(0);
+        let before = self.text().get(start..offset).or_else(|| self.text().get(start..)).unwrap_or_default();
         Location { line, column: before.chars().count().saturating_add(1), offset }
     }
 
     /// The line of a byte offset, from 1; cheaper than [`Source::location`] where lines are long.
     pub fn line(&self, offset: usize) -> usize {
-        self.line_starts.partition_point(|&start| start <= offset)
+        self.inner.line_starts.partition_point(|&start| start <= offset)
     }
 
     /// A line, from 1, without what ends it.
     pub fn line_span(&self, line: usize) -> Span {
-        let start = self.line_starts.get(line.saturating_sub(1)).copied().unwrap_or(self.text.len());
-        let end = self.line_starts.get(line).map_or(self.text.len(), |next| next.saturating_sub(1));
-        let text = self.text.get(start..end).unwrap_or_default();
+        let start = self.inner.line_starts.get(line.saturating_sub(1)).copied().unwrap_or(self.text().len());
+        let end = self.inner.line_starts.get(line).map_or(self.text().len(), |next| next.saturating_sub(1));
+        let text = self.text().get(start..end).unwrap_or_default();
         Span::new(start, start.saturating_add(text.strip_suffix('\r').unwrap_or(text).len()))
     }
 
     /// Blanks at the start of the line of a byte offset, at most [`INDENT_BYTES_MAX`].
     pub fn indent(&self, offset: usize) -> usize {
-        let blanks = self.text.bytes().skip(self.line_start(offset)).take(INDENT_BYTES_MAX);
+        let blanks = self.text().bytes().skip(self.line_start(offset)).take(INDENT_BYTES_MAX);
         blanks.take_while(|it| matches!(it, b' ' | b'\t')).count()
     }
 
     /// Whether nothing but blanks stands before a byte offset on its line, and not more of them than count as indentation.
     pub fn is_first_on_line(&self, offset: usize) -> bool {
-        offset.saturating_sub(self.line_start(offset)) <= self.indent(offset)
+        let mut before = self.text().as_bytes().get(..offset).unwrap_or_default().iter().rev();
+        let blanks =
+            before.clone().take(INDENT_BYTES_MAX.saturating_add(1)).take_while(|it| matches!(it, b' ' | b'\t'));
+        let blanks = blanks.count();
+        blanks <= INDENT_BYTES_MAX && before.nth(blanks).is_none_or(|it| *it == b'\n')
     }
 
     fn line_start(&self, offset: usize) -> usize {
-        self.line_starts.get(self.line(offset).saturating_sub(1)).copied().unwrap_or(0)
+        self.inner.line_starts.get(self.line(offset).saturating_sub(1)).copied().unwrap_or(0)
     }
 }
 

@@ -182,7 +182,8 @@ fn add_facts_of(out: &mut Vec<Fact>, expr: &Expr) {
         Expr::And(parts) | Expr::Or(parts) => parts.iter().for_each(|it| add_facts_of(out, it)),
         Expr::Comparison(comparison) => {
             let issuer = comparison.issuer.as_ref().map(|it| it.text.as_str()).unwrap_or_default();
-            let facts = comparison.values.iter().map(|it| Fact::new(issuer, &comparison.claim_type.text, text(it)));
+            let facts =
+                comparison.values.iter().map(|it| Fact::new(issuer, comparison.claim_type.text.as_str(), text(it)));
             out.extend(facts);
         }
     }

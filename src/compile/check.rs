@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use smol_str::SmolStr;
+
 use crate::{
     compile::{
         Finding,
@@ -47,7 +49,7 @@ struct Scalars {
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct ScalarKey {
     realm: String,
-    claim_type: String,
+    claim_type: SmolStr,
     // Ascending, unique; empty where nothing is asked.
     conditions: Vec<usize>,
 }
@@ -71,7 +73,9 @@ fn asserts_some(block: &ast::Block, on: &str) -> bool {
     block.items.iter().any(|item| match item {
         ast::Item::Claim(claim) => {
             let claim_type = claim.claim_type.text.as_str();
-            is_context(claim_type) || combines(claim_type, on) == Combines::Scalar
+            // Nearly all claims are permits and roles.
+            !matches!(claim_type, "permit" | "role")
+                && (is_context(claim_type) || combines(claim_type, on) == Combines::Scalar)
         }
         ast::Item::Block(block) => asserts_some(block, on),
         ast::Item::Rule(rule) => asserts_some(&rule.block, on),

@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use smallvec::SmallVec;
+
 use crate::{
     compile::{
         glob::Glob,
@@ -32,7 +34,7 @@ pub(crate) struct Comparison {
 #[derive(Debug)]
 pub(crate) enum Test {
     /// `==`, `equals`, `in`: some value is one of these.
-    Equal(Vec<Template>),
+    Equal(SmallVec<[Template; 1]>),
     /// `!=`: there are values and none is this.
     NotEqual(Template),
     BeginsWith(Template),
@@ -58,7 +60,8 @@ impl Test {
     }
 
     fn of_operator(operator: Operator, values: &[Value], variables: &Variables) -> Option<Self> {
-        let templates: Vec<Template> = values.iter().map(|it| template(it, variables)).collect::<Option<_>>()?;
+        let templates: SmallVec<[Template; 1]> =
+            values.iter().map(|it| template(it, variables)).collect::<Option<_>>()?;
         if operator == Operator::In && !templates.is_empty() {
             return Some(Self::Equal(templates));
         }

@@ -1,6 +1,10 @@
-//! Finding the policies that speak of a name: a walk over its segments.
+//! The realms of a set as a tree of segments: finding the policies that speak of a name is a walk over its segments.
 
-use std::collections::BTreeMap;
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use smol_str::SmolStr;
 
 use crate::{
     compile::realm::{LocalPattern, Part, Pattern},
@@ -10,91 +14,158 @@ use crate::{
 /// Policies by realm. What it finds is a superset of what matches by variables that occur twice; the caller binds.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
-    roots: BTreeMap<String, Namespace>,
+    // INVARIANT (order): a place stands behind the one that it is reached from.
+    places: Vec<Place>,
+    /// The places under literal segments, by parent and segment.
+    edges: HashTable<usize>,
+    state: RandomState,
+    // By policy: the one that was filed behind it in the same list.
+    next: Vec<Option<usize>>,
 }
 
-/// The policies on one namespace pattern, by what they say of the local name.
+/// A pattern of namespaces, or of local names behind one, and the policies on it.
 #[derive(Debug, Default)]
-struct Namespace {
-    literal: BTreeMap<String, Self>,
-    variable: Option<Box<Self>>,
-    below: Vec<usize>,
-    exact: Vec<usize>,
-    any: Vec<usize>,
-    named: Named,
+pub(crate) struct Place {
+    /// None for roots of local names, and for what variables lead to.
+    pub(crate) edge: Option<Edge>,
+    pub(crate) variable: Option<usize>,
+    /// The root of the local names.
+    pub(crate) named: Option<usize>,
+    /// On this and all below it.
+    pub(crate) below: List,
+    pub(crate) exact: List,
+    pub(crate) any: List,
 }
 
-/// The policies on one pattern of local names.
-#[derive(Debug, Default)]
-struct Named {
-    literal: BTreeMap<String, Self>,
-    variable: Option<Box<Self>>,
-    here: Vec<usize>,
+/// The place above, and the segment or resource type that leads from there.
+#[derive(Debug)]
+pub(crate) struct Edge {
+    /// None above the resource types.
+    pub(crate) parent: Option<usize>,
+    pub(crate) segment: SmolStr,
 }
+
+/// Policies, ascending.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct List(Option<(usize, usize)>);
 
 impl Index {
-    /// Files a policy under its realm.
-    pub(crate) fn insert(&mut self, realm: &Pattern, policy: usize) {
-        let mut at = self.roots.entry(realm.resource_type.clone()).or_default();
-        for part in &realm.namespace {
-            at = match part {
-                Part::Literal(text) => at.literal.entry(text.clone()).or_default(),
-                Part::Variable(_) => at.variable.get_or_insert_default(),
-            };
+    /// Files a policy under its realm. They come in their order, from 0 on.
+    pub(crate) fn insert(&mut self, realm: &Pattern) {
+        let policy = self.next.len();
+        self.next.push(None);
+        let root = self.child(None, &realm.resource_type);
+        let mut at = self.walk(root, &realm.namespace);
+        if let LocalPattern::Named(parts) = &realm.local {
+            at = self.branch(at, |it| &mut it.named);
+            at = self.walk(at, parts);
         }
-        match &realm.local {
-            LocalPattern::Below => at.below.push(policy),
-            LocalPattern::Exact => at.exact.push(policy),
-            LocalPattern::Any => at.any.push(policy),
-            LocalPattern::Named(parts) => at.named.insert(parts, policy),
+        let Some(place) = self.places.get_mut(at) else { return };
+        let list = match &realm.local {
+            LocalPattern::Below | LocalPattern::Named(_) => &mut place.below,
+            LocalPattern::Exact => &mut place.exact,
+            LocalPattern::Any => &mut place.any,
+        };
+        let before = list.0.map(|(_, last)| last);
+        list.0 = Some((list.0.map_or(policy, |(first, _)| first), policy));
+        if let Some(next) = before.and_then(|it| self.next.get_mut(it)) {
+            *next = Some(policy);
         }
+    }
+
+    fn walk(&mut self, from: usize, parts: &[Part]) -> usize {
+        parts.iter().fold(from, |at, part| match part {
+            Part::Literal(text) => self.child(Some(at), text),
+            Part::Variable(_) => self.branch(at, |it| &mut it.variable),
+        })
+    }
+
+    fn child(&mut self, parent: Option<usize>, segment: &SmolStr) -> usize {
+        if let Some(child) = self.find_child(parent, segment) {
+            return child;
+        }
+        let child = self.add(Some(Edge { parent, segment: segment.clone() }));
+        let hash = |of: &Edge| self.state.hash_one((of.parent, of.segment.as_str()));
+        let of_place = |at: &usize| self.places.get(*at).and_then(|it| it.edge.as_ref()).map_or(0, hash);
+        self.edges.insert_unique(of_place(&child), child, of_place);
+        child
+    }
+
+    fn find_child(&self, parent: Option<usize>, segment: &str) -> Option<usize> {
+        let is_it = |at: &usize| {
+            let edge = self.places.get(*at).and_then(|it| it.edge.as_ref());
+            edge.is_some_and(|it| it.parent == parent && it.segment == segment)
+        };
+        self.edges.find(self.state.hash_one((parent, segment)), is_it).copied()
+    }
+
+    fn branch(&mut self, at: usize, field: fn(&mut Place) -> &mut Option<usize>) -> usize {
+        let next = self.places.len();
+        let Some(branch) = self.places.get_mut(at).map(field) else { return at };
+        if let Some(branch) = *branch {
+            return branch;
+        }
+        *branch = Some(next);
+        self.add(None)
+    }
+
+    fn add(&mut self, edge: Option<Edge>) -> usize {
+        self.places.push(Place { edge, ..Place::default() });
+        self.places.len().saturating_sub(1)
+    }
+
+    /// In the order in which they were met.
+    pub(crate) fn places(&self) -> &[Place] {
+        &self.places
+    }
+
+    /// The policies of a list.
+    pub(crate) fn list(&self, list: List) -> impl Iterator<Item = usize> {
+        std::iter::successors(list.0.map(|(first, _)| first), |it| self.next.get(*it).copied().flatten())
     }
 
     /// The policies whose realm may hold the name, ascending.
     pub(crate) fn find(&self, name: &Fqn) -> Vec<usize> {
         let mut found = Vec::new();
+        let mut add = |list: List| found.extend(self.list(list));
         // Each place of the tree is a prefix of some realm and is reached once, so this is at most as many as realms
         // have segments.
-        let mut here: Vec<&Namespace> = self.roots.get(name.resource_type()).into_iter().collect();
+        let mut here: Vec<usize> = self.find_child(None, name.resource_type()).into_iter().collect();
         for segment in name.namespace() {
-            found.extend(here.iter().flat_map(|it| &it.below));
-            here =
-                here.iter().flat_map(|it| it.literal.get(segment).into_iter().chain(it.variable.as_deref())).collect();
+            self.each(&here).for_each(|it| add(it.below));
+            here = self.step(&here, segment);
         }
-        for it in here {
-            found.extend(it.below.iter().chain(&it.exact));
-            if let Some(local) = name.local() {
-                found.extend(&it.any);
-                it.named.find(local, &mut found);
+        let mut named = Vec::new();
+        for it in self.each(&here) {
+            add(it.below);
+            add(it.exact);
+            if name.local().is_some() {
+                add(it.any);
+                named.extend(it.named);
             }
+        }
+        for segment in name.local().unwrap_or_default() {
+            named = self.step(&named, segment);
+            self.each(&named).for_each(|it| add(it.below));
         }
         found.sort_unstable();
         found
     }
-}
 
-impl Named {
-    fn insert(&mut self, parts: &[Part], policy: usize) {
-        let mut at = self;
-        for part in parts {
-            at = match part {
-                Part::Literal(text) => at.literal.entry(text.clone()).or_default(),
-                Part::Variable(_) => at.variable.get_or_insert_default(),
-            };
-        }
-        at.here.push(policy);
+    fn each(&self, places: &[usize]) -> impl Iterator<Item = &Place> {
+        places.iter().filter_map(|it| self.places.get(*it))
     }
 
-    fn find(&self, local: &[String], found: &mut Vec<usize>) {
-        let mut here = vec![self];
-        for segment in local {
-            here =
-                here.iter().flat_map(|it| it.literal.get(segment).into_iter().chain(it.variable.as_deref())).collect();
-            found.extend(here.iter().flat_map(|it| &it.here));
+    /// Where a segment leads.
+    fn step(&self, from: &[usize], segment: &str) -> Vec<usize> {
+        let mut next = Vec::with_capacity(from.len());
+        for at in from {
+            next.extend(self.find_child(Some(*at), segment));
+            next.extend(self.places.get(*at).and_then(|it| it.variable));
         }
+        next
     }
 }
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -135,7 +206,9 @@ mod tests {
             };
             let realms: Vec<(Pattern, usize)> = realms.iter().filter_map(read).collect();
             let mut index = Index::default();
-            realms.iter().enumerate().for_each(|(at, (it, _))| index.insert(it, at));
+            for (it, _) in &realms {
+                index.insert(it);
+            }
             let holds = |at: &usize| realms[*at].0.bind(&name, realms[*at].1).is_some();
             let found: Vec<usize> = index.find(&name).into_iter().filter(holds).collect();
             let walked: Vec<usize> = (0..realms.len()).filter(holds).collect();

@@ -1,5 +1,7 @@
 //! Trees to nodes.
 
+use smallvec::{SmallVec, smallvec};
+
 use crate::{
     compile::{
         condition::{Comparison, Test, template},
@@ -15,10 +17,10 @@ pub(crate) fn policy(slots: &mut Slots, document: usize, policy: &ast::Policy) -
     let mut variables = Variables::default();
     let realm = Pattern::of_realm(&policy.realm, &mut variables);
     let mut lowering = Lowering { slots, variables: &variables, nodes: Vec::new() };
-    let root = lowering.add(Gate::All(Vec::new()));
+    let root = lowering.add(Gate::All(SmallVec::new()));
     lowering.block(&policy.block, root, Place::Realm);
     let nodes = lowering.nodes;
-    Policy { document, specificity: realm.specificity(), realm, variables, nodes }
+    Policy { document, realm, variables, nodes }
 }
 
 struct Lowering<'a> {
@@ -49,7 +51,7 @@ impl Lowering<'_> {
                 }
                 ast::Item::Rule(rule) => {
                     let condition = self.expr(&rule.condition);
-                    let both = self.add(Gate::All(vec![node, condition]));
+                    let both = self.add(Gate::All(smallvec![node, condition]));
                     self.block(&rule.block, both, Place::Rule(rule.span.start));
                 }
             }
@@ -93,6 +95,10 @@ impl Lowering<'_> {
             Place::Rule(offset) | Place::Block(offset) => offset,
             Place::Realm => claim.span.start,
         };
+        if let Some(node) = self.nodes.get_mut(node).filter(|it| it.asserts.is_empty()) {
+            // Nearly every rule asserts one claim; room for four is what a large set would be made of.
+            node.asserts.reserve_exact(claim.asserted.len());
+        }
         for asserted in &claim.asserted {
             let value = match asserted {
                 ast::Asserted::Value(value) => template(value, self.variables).map(Asserted::Value),
@@ -109,7 +115,7 @@ impl Lowering<'_> {
 
     fn add(&mut self, gate: Gate) -> usize {
         let at = self.nodes.len();
-        let node = Node { gate, feeds: Vec::new(), asserts: Vec::new() };
+        let node = Node { gate, feeds: SmallVec::new(), asserts: Vec::new() };
         for input in node.inputs() {
             if let Some(input) = self.nodes.get_mut(*input) {
                 input.feeds.push(at);

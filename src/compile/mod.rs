@@ -101,11 +101,11 @@ fn build(mut documents: Vec<(&Source, &Parse)>) -> PolicySet {
     for (document, (_, parse)) in documents.iter().enumerate() {
         for policy in &parse.document.policies {
             let policy = lower::policy(&mut slots, document, policy);
-            index.insert(&policy.realm, policies.len());
+            index.insert(&policy.realm);
             policies.push(policy);
         }
     }
     let sources = documents.into_iter().map(|(source, _)| source.clone()).collect();
-    let plan = plan::build(&policies, &slots);
+    let plan = plan::build(&policies, &slots, &index);
     PolicySet { sources, policies, index, slots, plan }
 }

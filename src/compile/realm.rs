@@ -1,5 +1,7 @@
 //! Realms as patterns that a name is held against (reference section 4).
 
+use smol_str::SmolStr;
+
 use crate::syntax::{
     ast::{Local, Piece, Realm, Segment, Value},
     fqn::Fqn,
@@ -9,7 +11,7 @@ use crate::syntax::{
 /// A pattern of names; variables are numbers of the policy's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pattern {
-    pub(crate) resource_type: String,
+    pub(crate) resource_type: SmolStr,
     pub(crate) namespace: Vec<Part>,
     pub(crate) local: LocalPattern,
 }
@@ -17,7 +19,7 @@ pub(crate) struct Pattern {
 /// One segment of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Part {
-    Literal(String),
+    Literal(SmolStr),
     Variable(usize),
 }
 
@@ -42,7 +44,7 @@ pub(crate) struct Specificity {
 /// The variables of a policy: their names and where they were first met.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Variables {
-    names: Vec<String>,
+    names: Vec<SmolStr>,
 }
 
 impl Variables {
@@ -51,7 +53,7 @@ impl Variables {
         if let Some(at) = self.find(name) {
             return at;
         }
-        self.names.push(name.to_owned());
+        self.names.push(name.into());
         self.names.len().saturating_sub(1)
     }
 
@@ -61,7 +63,7 @@ impl Variables {
     }
 
     /// By number.
-    pub(crate) fn names(&self) -> &[String] {
+    pub(crate) fn names(&self) -> &[SmolStr] {
         &self.names
     }
 }

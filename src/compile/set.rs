@@ -1,11 +1,14 @@
 //! What a policy set is made of: policies as nodes that become true, and the claims they assert then.
 
+use smallvec::SmallVec;
+use smol_str::SmolStr;
+
 use crate::{
     compile::{
         condition::Comparison,
         index::Index,
         plan::Plan,
-        realm::{Pattern, Specificity, Variables},
+        realm::{Pattern, Variables},
         slots::{Slot, Slots},
     },
     source::{Source, Span},
@@ -30,7 +33,6 @@ pub(crate) struct Policy {
     /// Index into the set's sources.
     pub(crate) document: usize,
     pub(crate) realm: Pattern,
-    pub(crate) specificity: Specificity,
     pub(crate) variables: Variables,
     // INVARIANT (acyclic): inputs stand before the node that has them; node 0 is the policy's own block.
     pub(crate) nodes: Vec<Node>,
@@ -41,7 +43,7 @@ pub(crate) struct Policy {
 pub(crate) struct Node {
     pub(crate) gate: Gate,
     /// Nodes that have this one as input.
-    pub(crate) feeds: Vec<usize>,
+    pub(crate) feeds: SmallVec<[usize; 2]>,
     /// Asserted as soon as it is true; only blocks and rules assert.
     pub(crate) asserts: Vec<Assertion>,
 }
@@ -50,9 +52,9 @@ pub(crate) struct Node {
 #[derive(Debug)]
 pub(crate) enum Gate {
     /// All inputs are, in the order of the text; none: always.
-    All(Vec<usize>),
+    All(SmallVec<[usize; 2]>),
     /// One input is.
-    Any(Vec<usize>),
+    Any(SmallVec<[usize; 2]>),
     /// The comparison holds.
     Compare(Comparison),
 }
@@ -78,12 +80,12 @@ pub(crate) enum Asserted {
 /// Text with variables in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Template {
-    pub(crate) pieces: Vec<TemplatePiece>,
+    pub(crate) pieces: SmallVec<[TemplatePiece; 1]>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TemplatePiece {
-    Text(String),
+    Text(SmolStr),
     Variable(usize),
 }
 

@@ -1,6 +1,9 @@
 //! Numbers for what conditions ask for, so that an evaluation looks each of them up once.
 
-use std::collections::BTreeMap;
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 
 use crate::syntax::vocabulary::is_context;
 
@@ -11,7 +14,8 @@ pub(crate) struct Slot(pub(crate) usize);
 /// All that a policy set asks for or asserts.
 #[derive(Debug, Default)]
 pub(crate) struct Slots {
-    numbers: BTreeMap<(String, String), Slot>,
+    numbers: HashTable<usize>,
+    state: RandomState,
     // By number.
     keys: Vec<Key>,
 }
@@ -32,18 +36,24 @@ impl Slots {
     /// A claim without an issuer never means a token's fact: that is decided here, once (reference section 5).
     pub(crate) fn intern(&mut self, issuer: Option<&str>, claim_type: &str) -> Slot {
         let issuer = issuer.unwrap_or_default();
-        let next = Slot(self.keys.len());
-        let slot = *self.numbers.entry((issuer.to_owned(), claim_type.to_owned())).or_insert(next);
-        if slot == next {
-            let is_fact = !issuer.is_empty() || is_context(claim_type);
-            self.keys.push(Key { issuer: issuer.to_owned(), claim_type: claim_type.to_owned(), is_fact });
+        if let Some(slot) = self.find(issuer, claim_type) {
+            return slot;
         }
-        slot
+        let number = self.keys.len();
+        let is_fact = !issuer.is_empty() || is_context(claim_type);
+        self.keys.push(Key { issuer: issuer.to_owned(), claim_type: claim_type.to_owned(), is_fact });
+        let hash = |of: &Key| self.state.hash_one((of.issuer.as_str(), of.claim_type.as_str()));
+        let of_number = |number: &usize| self.keys.get(*number).map_or(0, hash);
+        self.numbers.insert_unique(of_number(&number), number, of_number);
+        Slot(number)
     }
 
     /// The slot, if the set has anything to do with it.
     pub(crate) fn find(&self, issuer: &str, claim_type: &str) -> Option<Slot> {
-        self.numbers.get(&(issuer.to_owned(), claim_type.to_owned())).copied()
+        let is_it = |number: &usize| {
+            self.keys.get(*number).is_some_and(|it| it.claim_type == claim_type && it.issuer == issuer)
+        };
+        self.numbers.find(self.state.hash_one((issuer, claim_type)), is_it).copied().map(Slot)
     }
 
     /// What a slot stands for.

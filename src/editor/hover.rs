@@ -165,7 +165,7 @@ fn realm_meaning(realm: &Realm) -> String {
 
 fn path(segments: &[Segment]) -> String {
     let text = |segment: &Segment| match segment {
-        Segment::Literal(name) => name.text.clone(),
+        Segment::Literal(name) => name.text.to_string(),
         Segment::Variable(name) => format!("[{}]", name.text),
     };
     format!("/{}", segments.iter().map(text).collect::<Vec<_>>().join("/"))

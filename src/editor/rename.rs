@@ -50,7 +50,7 @@ pub enum RenameRefusal {
 pub fn renameable(documents: &Documents<'_>, document: usize, offset: usize) -> Result<(Span, String), RenameRefusal> {
     let found = found(documents, document, offset)?;
     if let Symbol::Variable(name) = found.symbol {
-        return Ok((within(name.span), name.text.clone()));
+        return Ok((within(name.span), name.text.to_string()));
     }
     let role = role_of(&found).ok_or(RenameRefusal::NothingHere)?;
     let Some((source, _)) = documents.get(document) else { return Err(RenameRefusal::NothingHere) };

@@ -219,7 +219,7 @@ fn condition(run: &Run<'_>, leaf: NodeId) -> Option<Condition> {
     let names = matched.policy.variables.names().iter().zip(&matched.bound);
     let bound = names
         .filter(|(name, _)| uses(comparison, name, run, leaf))
-        .map(|(name, text)| (name.clone(), (*text).to_owned()));
+        .map(|(name, text)| (name.to_string(), (*text).to_owned()));
     let held = run.level(leaf).is_some();
     let key = run.set.slots.key(comparison.slot).filter(|_| !held);
     let hint = key.and_then(|it| hint::hint(run.request, it, comparison, &matched.bound));

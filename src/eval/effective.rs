@@ -165,8 +165,8 @@ impl Restriction<'_, '_> {
         if kept.is_empty() { BTreeSet::from(["none"]) } else { kept }
     }
 
-    fn specificity(&self, special: &Special<'_>) -> Option<&Specificity> {
-        self.run.policies.get(special.policy).map(|it| &it.policy.specificity)
+    fn specificity(&self, special: &Special<'_>) -> Option<Specificity> {
+        self.run.policies.get(special.policy).map(|it| it.policy.realm.specificity())
     }
 }
 

@@ -107,7 +107,7 @@ fn bind_segments(pattern: &[Segment], segments: &[String], bindings: &mut Bindin
         (_, None) => false,
         (Segment::Literal(name), Some(segment)) => name.text == *segment,
         (Segment::Variable(name), Some(segment)) => {
-            bindings.entry(name.text.clone()).or_insert_with(|| segment.clone()) == segment
+            bindings.entry(name.text.to_string()).or_insert_with(|| segment.clone()) == segment
         }
     })
 }
@@ -127,7 +127,7 @@ fn shown(realm: &Realm, bindings: &Bindings) -> String {
     let join = |segments: &[Segment]| {
         let texts = segments.iter().map(|it| match it {
             Segment::Literal(name) => name.text.as_str(),
-            Segment::Variable(name) => bindings.get(&name.text).map(String::as_str).unwrap_or_default(),
+            Segment::Variable(name) => bindings.get(name.text.as_str()).map(String::as_str).unwrap_or_default(),
         });
         texts.collect::<Vec<_>>().join("/")
     };
@@ -159,7 +159,7 @@ fn block(block: &Block, request: &Request, bindings: &Bindings, claims: &BTreeSe
                             values(request, &issuer.text, &claim_type.text)
                         }
                     };
-                    res.extend(values.into_iter().map(|it| Claim::new(&claim.claim_type.text, it)));
+                    res.extend(values.into_iter().map(|it| Claim::new(claim.claim_type.text.as_str(), it)));
                 }
             }
         }
@@ -233,8 +233,8 @@ fn compare_one(operator: Operator, left: &str, right: &Value, bindings: &Binding
 
 fn fill(value: &Value, bindings: &Bindings) -> String {
     let text = |piece: &Piece| match piece {
-        Piece::Text(text) => text.clone(),
-        Piece::Variable(name) => bindings.get(&name.text).cloned().unwrap_or_default(),
+        Piece::Text(text) => text.to_string(),
+        Piece::Variable(name) => bindings.get(name.text.as_str()).cloned().unwrap_or_default(),
     };
     value.pieces.iter().map(text).collect()
 }

@@ -3,7 +3,9 @@
 //! Facts of tokens and context are taken to be there. What is left is a graph of claim types and values: a rule comes
 //! about when its condition and the rule around it do, and brings its claims about; each step is taken once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+
+use foldhash::{HashMap, HashSet};
 
 use crate::{
     lint::set::PolicyView,
@@ -25,13 +27,13 @@ pub(super) struct Chain<'a> {
 #[derive(Default)]
 struct Values<'a> {
     /// That some rule asserts, whether or not it ever comes about.
-    asserted: BTreeSet<&'a str>,
+    asserted: HashSet<&'a str>,
     /// That can come about.
-    live: BTreeSet<&'a str>,
+    live: HashSet<&'a str>,
     /// Whether values that are not known here can come about: those of facts, or with variables in them.
     open: bool,
     /// Gates that one value opens.
-    waiting: BTreeMap<&'a str, Vec<usize>>,
+    waiting: HashMap<&'a str, Vec<usize>>,
     /// Gates that any value opens.
     waiting_any: Vec<usize>,
 }
@@ -196,9 +198,13 @@ impl<'a> Chain<'a> {
         // What came about before everybody had begun to wait comes about for those too.
         for values in self.types.values_mut().filter(|it| !it.live.is_empty()) {
             self.pending.append(&mut values.waiting_any);
-            for text in &values.live {
-                self.pending.extend(values.waiting.remove(text).unwrap_or_default());
-            }
+            values.waiting.retain(|text, gates| {
+                let is_live = values.live.contains(text);
+                if is_live {
+                    self.pending.append(gates);
+                }
+                !is_live
+            });
         }
         while let Some(number) = self.pending.pop() {
             let Some(gate) = self.gates.get_mut(number) else { continue };

@@ -30,11 +30,10 @@
 //! }
 //! ```
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet, HashMap},
-};
+use std::{borrow::Cow, collections::BTreeSet};
 
+use foldhash::HashMap;
+use smallvec::{SmallVec, smallvec};
 use unicode_security::{MixedScript, confusable_detection::skeleton};
 
 use crate::{
@@ -59,8 +58,9 @@ impl Lint for ConfusableNames {
 
     fn check(&self, set: &Set<'_>, report: &mut Report) {
         let names = Names::of(set);
-        for ((kind, text), name) in &names.all {
-            let finding = match names.more_frequent(*kind, &name.looks, text) {
+        for name in &names.all {
+            let text = name.text;
+            let finding = match names.more_frequent(name) {
                 Some((other, at)) => Finding::Alike(other, at),
                 None if text.is_ascii() || text.is_single_script() => continue,
                 None => Finding::Mixed,
@@ -98,14 +98,19 @@ enum Finding<'a> {
 
 /// What a name looks like, and where it stands.
 struct Name<'a> {
-    looks: Vec<Cow<'a, str>>,
-    places: Vec<Place>,
+    kind: Kind<'a>,
+    text: &'a str,
+    looks: SmallVec<[Cow<'a, str>; 2]>,
+    places: SmallVec<[Place; 1]>,
 }
 
 #[derive(Default)]
 struct Names<'a> {
-    all: BTreeMap<(Kind<'a>, &'a str), Name<'a>>,
-    looks: HashMap<(Kind<'a>, Cow<'a, str>), BTreeSet<&'a str>>,
+    // In the order in which they were met.
+    all: Vec<Name<'a>>,
+    numbers: HashMap<(Kind<'a>, &'a str), usize>,
+    /// The names that look like this, ascending.
+    looks: HashMap<(Kind<'a>, Cow<'a, str>), SmallVec<[usize; 2]>>,
 }
 
 impl<'a> Names<'a> {
@@ -156,35 +161,40 @@ impl<'a> Names<'a> {
         if text.is_empty() || text.len() > NAME_BYTES_MAX {
             return;
         }
-        let name = self.all.entry((kind, text)).or_insert_with(|| {
+        let number = *self.numbers.entry((kind, text)).or_insert_with(|| {
+            let number = self.all.len();
             let looks = looks(text);
             for look in &looks {
-                self.looks.entry((kind, look.clone())).or_default().insert(text);
+                let alike = self.looks.entry((kind, look.clone())).or_default();
+                if alike.last() != Some(&number) {
+                    alike.push(number);
+                }
             }
-            Name { looks, places: Vec::new() }
+            self.all.push(Name { kind, text, looks, places: SmallVec::new() });
+            number
         });
-        name.places.push(place);
+        if let Some(name) = self.all.get_mut(number) {
+            name.places.push(place);
+        }
     }
 
     /// The most frequent name that looks like this one, where it is more frequent or else was there first.
-    fn more_frequent(&self, kind: Kind<'a>, looks: &[Cow<'a, str>], text: &str) -> Option<(&'a str, Place)> {
-        let rank = |text: &'a str| {
-            let places = &self.all.get(&(kind, text))?.places;
-            let first = places.first()?;
-            Some(((places.len(), std::cmp::Reverse((first.source, first.span))), text, *first))
+    fn more_frequent(&self, name: &Name<'a>) -> Option<(&'a str, Place)> {
+        let rank = |number: &usize| {
+            let other = self.all.get(*number)?;
+            let first = other.places.first()?;
+            Some(((other.places.len(), std::cmp::Reverse((first.source, first.span))), other.text, *first))
         };
-        let alike: Vec<_> = looks.iter().filter_map(|look| self.looks.get(&(kind, look.clone()))).collect();
+        let alike: SmallVec<[_; 2]> =
+            name.looks.iter().filter_map(|look| self.looks.get(&(name.kind, look.clone()))).collect();
         // Most names look like no other.
         if alike.iter().all(|it| it.len() == 1) {
             return None;
         }
         // A crowd of names that look alike is a naming scheme, or an attack on the one who reads the report.
-        let (_, best, place) = alike
-            .into_iter()
-            .flat_map(|it| it.iter().take(ALIKE_MAX))
-            .filter_map(|it| rank(it))
-            .max_by_key(|it| it.0)?;
-        (best != text).then_some((best, place))
+        let (_, best, place) =
+            alike.into_iter().flat_map(|it| it.iter().take(ALIKE_MAX)).filter_map(rank).max_by_key(|it| it.0)?;
+        (best != name.text).then_some((best, place))
     }
 }
 
@@ -192,9 +202,9 @@ impl<'a> Names<'a> {
 const ALIKE_MAX: usize = 16;
 
 /// What a name looks like: letters by what they resemble, once as they are, once as small letters.
-fn looks(text: &str) -> Vec<Cow<'_, str>> {
+fn looks(text: &str) -> SmallVec<[Cow<'_, str>; 2]> {
     let is_lower = text.bytes().all(|it| it.is_ascii() && !it.is_ascii_uppercase());
-    let mut looks = vec![look(text.into())];
+    let mut looks = smallvec![look(text.into())];
     if !is_lower {
         looks.push(look(text.to_lowercase().into()));
     }
@@ -259,7 +269,8 @@ fn diagnose(set: &Set<'_>, text: &str, place: &Place, finding: &Finding<'_>) -> 
 }
 
 fn quoted(place: &Place, text: &str) -> String {
-    let value = crate::syntax::ast::Value { pieces: Vec::new(), quoted: place.quoted == Some(true), span: place.span };
+    let value =
+        crate::syntax::ast::Value { pieces: SmallVec::new(), quoted: place.quoted == Some(true), span: place.span };
     in_place_of(&value, text)
 }
 

@@ -26,7 +26,7 @@
 //! }
 //! ```
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use crate::{
     compile::canonical::canonical_value,
@@ -90,10 +90,11 @@ impl<'s> First<'s> {
 
 /// A claim type with one value, as a text that no other has.
 fn value(view: &PolicyView<'_>, claim: &Claim, asserted: &Asserted) -> String {
-    let mut text = format!("{} ", claim.claim_type.text);
+    let mut text = String::from(claim.claim_type.text.as_str());
+    text.push(' ');
     match asserted {
         Asserted::Value(value) => canonical_value(&mut text, value, &view.variables),
-        Asserted::Reference { issuer, claim_type, .. } => text.extend([&issuer.text, "->", &claim_type.text]),
+        Asserted::Reference { issuer, claim_type, .. } => text.extend([issuer.text.as_str(), "->", &claim_type.text]),
     }
     text
 }

@@ -1,6 +1,8 @@
 //! What the rules look at: the documents that hold together, their claims, and what each claim depends on.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+
+use foldhash::HashMap;
 
 use crate::{
     compile::{

@@ -2,6 +2,9 @@
 //!
 //! Depth is bounded by `limits::NESTING_MAX`, so walks may recurse.
 
+use smallvec::SmallVec;
+use smol_str::SmolStr;
+
 use crate::source::Span;
 
 /// One document.
@@ -74,7 +77,7 @@ pub struct Claim {
     /// `permit`, `role`, `docker.allow`.
     pub claim_type: Name,
     /// At least one.
-    pub asserted: Vec<Asserted>,
+    pub asserted: SmallVec<[Asserted; 1]>,
     /// From the type to the last value.
     pub span: Span,
 }
@@ -98,8 +101,8 @@ pub enum Asserted {
 /// A word with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name {
-    /// The text.
-    pub text: String,
+    /// The text. Most are short, and stand in the tree itself.
+    pub text: SmolStr,
     /// Where.
     pub span: Span,
 }
@@ -108,7 +111,7 @@ pub struct Name {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Value {
     /// Text and variables in order; adjacent texts are merged; empty for `""`.
-    pub pieces: Vec<Piece>,
+    pub pieces: SmallVec<[Piece; 1]>,
     /// Whether it stands in quotes.
     pub quoted: bool,
     /// With the quotes.
@@ -119,7 +122,7 @@ pub struct Value {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
     /// Text with escapes resolved.
-    Text(String),
+    Text(SmolStr),
     /// `[name]`; the span has the brackets.
     Variable(Name),
 }
@@ -149,7 +152,7 @@ pub struct Comparison {
     /// Where the operator stands.
     pub operator_span: Span,
     /// One value, or with `in` at least one.
-    pub values: Vec<Value>,
+    pub values: SmallVec<[Value; 1]>,
     /// All of it.
     pub span: Span,
 }

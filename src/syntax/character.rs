@@ -14,9 +14,17 @@ pub fn is_name(c: char) -> bool {
 
 /// Whether this is a letter of some alphabet, or a mark on one.
 pub fn is_letter(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_alphabetic();
+    }
     // `is_alphabetic` has Roman numerals and letters in circles and squares too, which are symbols.
     let is_symbol = c.is_numeric() || matches!(c, '\u{24B6}'..='\u{24E9}' | '\u{1F130}'..='\u{1F189}');
     (c.is_alphabetic() && !is_symbol) || is_combining_mark(c)
+}
+
+/// Where an ASCII character stands twice in a row, for the first time. A word is too short for a searcher to pay.
+pub fn find_doubled(text: &str, sign: u8) -> Option<usize> {
+    text.as_bytes().windows(2).position(|it| it == [sign, sign])
 }
 
 /// Whether this has no width or changes the direction of what follows, so that a reader cannot see it.

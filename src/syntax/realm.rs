@@ -6,7 +6,7 @@ use crate::{
     source::Span,
     syntax::{
         ast::{Local, Name, Piece, Realm, Segment, Value},
-        character::{is_invisible, is_letter},
+        character::{find_doubled, is_invisible, is_letter},
         suggest::closest,
         vocabulary::RESOURCE_TYPES,
     },
@@ -14,6 +14,9 @@ use crate::{
 
 /// What comes of reading; the error is boxed because it is large and rare.
 type Result<T> = std::result::Result<T, Box<Diagnostic>>;
+
+/// What stands behind the resource type.
+const ROOT: &[u8] = b"::/";
 
 /// A part of the text and where it begins in the document.
 #[derive(Debug, Clone, Copy)]
@@ -27,11 +30,20 @@ impl<'a> Part<'a> {
         Span::new(self.offset, self.offset.saturating_add(self.text.len()))
     }
 
-    /// What stands before and behind the first `separator`.
-    fn split_once(self, separator: &str) -> Option<(Self, Self)> {
-        let (before, behind) = self.text.split_once(separator)?;
-        let offset = self.offset.saturating_add(before.len()).saturating_add(separator.len());
-        Some((Part { text: before, ..self }, Part { text: behind, offset }))
+    /// What stands before and behind the first `::`.
+    fn split_colons(self) -> Option<(Self, Self)> {
+        self.split_around(find_doubled(self.text, b':')?, "::".len())
+    }
+
+    /// What stands before and behind the first `::/`.
+    fn split_root(self) -> Option<(Self, Self)> {
+        self.split_around(self.text.as_bytes().windows(ROOT.len()).position(|it| it == ROOT)?, ROOT.len())
+    }
+
+    fn split_around(self, at: usize, length: usize) -> Option<(Self, Self)> {
+        let (before, rest) = self.text.split_at_checked(at)?;
+        let offset = self.offset.saturating_add(at).saturating_add(length);
+        Some((Part { text: before, ..self }, Part { text: rest.get(length..)?, offset }))
     }
 
     /// The parts between slashes.
@@ -45,7 +57,7 @@ impl<'a> Part<'a> {
     }
 
     fn name(self) -> Name {
-        Name { text: self.text.to_owned(), span: self.span() }
+        Name { text: self.text.into(), span: self.span() }
     }
 
     fn error(self, code: Code, message: impl Into<String>, label: impl Into<String>) -> Box<Diagnostic> {
@@ -109,11 +121,11 @@ pub fn of_value(value: &Value) -> Result<Realm> {
 /// realm = resource_type , "::/" , [ segment , { "/" , segment } ] , [ "/" ] , [ "::" , [ local_name ] ] ;
 /// ```
 fn realm(part: Part<'_>) -> Result<Realm> {
-    let Some((before, behind)) = part.split_once("::/") else {
+    let Some((before, behind)) = part.split_root() else {
         return Err(without_root(part));
     };
     let resource_type = resource_type(before)?;
-    let (namespace, local) = match behind.split_once("::") {
+    let (namespace, local) = match behind.split_colons() {
         Some((namespace, local)) => (namespace, local_name(local)?),
         None => (behind, Local::Below),
     };
@@ -162,7 +174,7 @@ fn segment(part: Part<'_>) -> Result<Segment> {
     if let Some(name) = part.text.strip_prefix('[').and_then(|it| it.strip_suffix(']'))
         && is_variable_name(name)
     {
-        return Ok(Segment::Variable(Name { text: name.to_owned(), span: part.span() }));
+        return Ok(Segment::Variable(Name { text: name.into(), span: part.span() }));
     }
     match part.text.chars().find(|&c| !is_segment(c)) {
         Some(c) => Err(bad_character(part, c)),

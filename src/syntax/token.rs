@@ -116,7 +116,8 @@ impl Token {
         let mut lexer = Self::lexer(text);
         let token = lexer.next()?.unwrap_or(Self::Odd);
         let is_word = matches!(token, Self::Word | Self::Variable | Self::Path | Self::Placeholder);
-        let is_odd = is_word && lexer.slice().contains(|c: char| !c.is_ascii() && !is_letter(c));
+        let is_odd =
+            is_word && !lexer.slice().is_ascii() && lexer.slice().contains(|c: char| !c.is_ascii() && !is_letter(c));
         Some((if is_odd { Self::Odd } else { token }, lexer.span().end))
     }
 

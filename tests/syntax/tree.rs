@@ -35,14 +35,14 @@ fn variables(realm: &Realm) -> Vec<String> {
         Local::Below | Local::Exact | Local::Any => &[],
     };
     let names = realm.namespace.iter().chain(local).filter_map(|it| match it {
-        Segment::Variable(name) => Some(name.text.clone()),
+        Segment::Variable(name) => Some(name.text.to_string()),
         Segment::Literal(_) => None,
     });
     names.collect()
 }
 
 fn name(text: &str) -> Name {
-    Name { text: text.to_owned(), span: Span::default() }
+    Name { text: text.into(), span: Span::default() }
 }
 
 fn realm() -> impl Strategy<Value = Realm> {
@@ -92,8 +92,8 @@ fn claim(bound: Vec<String>) -> impl Strategy<Value = Claim> {
     let constant = |texts: Vec<&'static str>| {
         let value = (select(texts), any::<bool>()).prop_map(|(text, quoted)| {
             let quoted = quoted || matches!(text, "on" | "if" | "a b" | "");
-            let pieces = if text.is_empty() { Vec::new() } else { vec![Piece::Text(text.to_owned())] };
-            Asserted::Value(Value { pieces, quoted, span: Span::default() })
+            let pieces = if text.is_empty() { Vec::new() } else { vec![Piece::Text(text.into())] };
+            Asserted::Value(Value { pieces: pieces.into(), quoted, span: Span::default() })
         });
         vec(value, 1..6).boxed()
     };
@@ -107,13 +107,17 @@ fn claim(bound: Vec<String>) -> impl Strategy<Value = Claim> {
         2 => (Just("role"), constant(vec!["admin", "a.b", "x-", "a b", "and", "*", "-x"])),
         3 => (select(vec!["label", "docker.allow", "x_y", "é-1"]), vec(any_value, 1..9).boxed()),
     ]
-    .prop_map(|(claim_type, asserted)| Claim { claim_type: name(claim_type), asserted, span: Span::default() })
+    .prop_map(|(claim_type, asserted)| Claim {
+        claim_type: name(claim_type),
+        asserted: asserted.into(),
+        span: Span::default(),
+    })
 }
 
 /// Words that stand bare, texts in quotes, and variables in every place of them.
 fn value(bound: Vec<String>) -> BoxedStrategy<Value> {
     let words = vec!["tom", "500MB", "10Mbps", "package::/a/b", "*", "a/b", "2026-01-31", "08:30", "@", "-", "é"];
-    let word = select(words).prop_map(|it| (vec![Piece::Text(it.to_owned())], false));
+    let word = select(words).prop_map(|it| (vec![Piece::Text(it.into())], false));
     let text = prop_oneof![
         select(vec![
             "", " ", "\\", "\"", "[", "]", "[a]", "[[a]", "[a", "\\[a]", "//", "/*", "“x”", "\t", "é", "{x}", "on",
@@ -122,21 +126,21 @@ fn value(bound: Vec<String>) -> BoxedStrategy<Value> {
         .prop_map(str::to_owned),
         "[a-c\\[\\]\\\\\" /é-]{0,12}",
     ];
-    let quoted = text.clone().prop_map(|it| (vec![Piece::Text(it)], true));
+    let quoted = text.clone().prop_map(|it| (vec![Piece::Text(it.into())], true));
     let constant = prop_oneof![word, quoted];
     let pieces = if bound.is_empty() {
         constant.boxed()
     } else {
         let variable = select(bound).prop_map(|it| Piece::Variable(name(&it)));
         let alone = (variable.clone(), any::<bool>()).prop_map(|(it, quoted)| (vec![it], quoted));
-        let within =
-            (text.clone(), variable, text).prop_map(|(a, it, b)| (vec![Piece::Text(a), it, Piece::Text(b)], true));
+        let within = (text.clone(), variable, text)
+            .prop_map(|(a, it, b)| (vec![Piece::Text(a.into()), it, Piece::Text(b.into())], true));
         prop_oneof![3 => constant, 1 => alone, 1 => within].boxed()
     };
     pieces
         .prop_map(|(mut pieces, quoted)| {
             pieces.retain(|it| !matches!(it, Piece::Text(text) if text.is_empty()));
-            Value { pieces, quoted, span: Span::default() }
+            Value { pieces: pieces.into(), quoted, span: Span::default() }
         })
         .boxed()
 }
@@ -161,7 +165,7 @@ fn comparison(bound: Vec<String>) -> BoxedStrategy<Comparison> {
     };
     let constant = |texts: Vec<&'static str>| {
         let value = (select(texts), any::<bool>()).prop_map(|(text, quoted)| Value {
-            pieces: vec![Piece::Text(text.to_owned())],
+            pieces: vec![Piece::Text(text.into())].into(),
             quoted,
             span: Span::default(),
         });
@@ -202,7 +206,7 @@ fn comparison(bound: Vec<String>) -> BoxedStrategy<Comparison> {
                 claim_type: name(claim_type),
                 operator,
                 operator_span: Span::default(),
-                values,
+                values: values.into(),
                 span: Span::default(),
             }
         })

@@ -20,7 +20,7 @@ fn values(text: &str) -> Vec<String> {
     let policies = policies(&format!("job::/[n] {{ label {text} }}"));
     let Item::Claim(claim) = &policies[0].block.items[0] else { panic!("{text}") };
     let show = |piece: &Piece| match piece {
-        Piece::Text(text) => text.clone(),
+        Piece::Text(text) => text.to_string(),
         Piece::Variable(name) => format!("<{}>", name.text),
     };
     let value = |asserted: &Asserted| match asserted {

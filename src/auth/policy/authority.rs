@@ -58,14 +58,14 @@ pub(in crate::auth) fn requirements(change: &Change<'_>) -> Vec<Requirement> {
     let (old, new) = (read(change.old), read(change.new));
     for (_, document) in old.iter().chain(&new) {
         for policy in &document.policies {
-            let about = Some(policy.realm.resource_type.text.clone());
+            let about = Some(policy.realm.resource_type.text.to_string());
             needed.add(if policy.realm.namespace.is_empty() { root() } else { policy.realm.clone() }, about);
         }
     }
     let kept = restrictions(&new);
     for (restriction, (count, realm)) in &restrictions(&old) {
         if kept.get(restriction).map_or(0, |(it, _)| *it) < *count {
-            needed.add(parent(realm), Some(realm.resource_type.text.clone()));
+            needed.add(parent(realm), Some(realm.resource_type.text.to_string()));
         }
     }
     needed.list
@@ -232,7 +232,7 @@ fn words(text: &str) -> String {
 
 /// `policy::/` as a realm.
 fn root() -> Realm {
-    let resource_type = crate::syntax::ast::Name { text: "policy".to_owned(), span: Span::default() };
+    let resource_type = crate::syntax::ast::Name { text: "policy".into(), span: Span::default() };
     let (namespace, local) = (Vec::new(), Local::Below);
     Realm { resource_type, namespace, local, trailing_slash: false, span: Span::default() }
 }
@@ -273,7 +273,7 @@ fn target(realm: &Realm) -> String {
 
 fn joined(segments: &[Segment], mut variable: impl FnMut(&str) -> String) -> String {
     let text = |it: &Segment| match it {
-        Segment::Literal(name) => name.text.clone(),
+        Segment::Literal(name) => name.text.to_string(),
         Segment::Variable(name) => variable(&name.text),
     };
     segments.iter().map(text).collect::<Vec<_>>().join("/")

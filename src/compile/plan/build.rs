@@ -1,14 +1,17 @@
 //! A set's policies to their layout.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
+
+use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 
 use crate::compile::{
-    catalogue::{Combines, combines},
+    catalogue::{Combines, claim_type, combines},
     condition::Comparison,
+    index::{Index, List},
     plan::{
-        Bytes, KEYED, Op, PLACE_BYTES, Plan, SPECIAL, Table, UNCLEAR, UNIT_BYTES, VARIABLES_MAX, WORLD, hash,
-        tree::{Tree, bindings},
+        Bytes, IN_LOCAL, KEYED, Op, PLACE_BYTES, Plan, SPECIAL, Table, UNCLEAR, UNIT_BYTES, VARIABLES_MAX, WORLD, hash,
     },
+    realm::{LocalPattern, Part, Pattern},
     set::{Asserted, Gate, Policy, Template, TemplatePiece},
     slots::{Slot, Slots},
 };
@@ -27,17 +30,16 @@ const NAMED_AT: u32 = 12;
 const GATE_AT: u32 = 4;
 
 /// Lays out policies; nothing where there is more than 32 bits can address.
-pub(crate) fn build(policies: &[Policy], slots: &Slots) -> Option<Plan> {
-    let mut tree = Tree::default();
-    for (at, policy) in policies.iter().enumerate() {
-        tree.insert(&policy.realm, at);
-    }
+pub(crate) fn build(policies: &[Policy], slots: &Slots, index: &Index) -> Option<Plan> {
     // Offset 0 is nothing, and the gate that is always open stands before all.
     let (claims, changing) = (HashMap::new(), HashSet::new());
-    let mut builder = Builder { policies, slots, out: vec![0; 4], claims, changing, keyed: Vec::new(), open: 0 };
+    let is_special = |it: Slot| claim_type(slots.claim_type(it)).is_some_and(|it| it.combines != Combines::Union);
+    let special = (0..slots.count()).map(|it| is_special(Slot(it))).collect();
+    let out = vec![0; 4];
+    let mut builder = Builder { policies, slots, out, claims, changing, keyed: Vec::new(), special, open: 0 };
     builder.open = builder.gate(Op::True, 0)?;
     builder.claims()?;
-    let edges = builder.places(&tree)?;
+    let edges = builder.places(index)?;
     let claims: Vec<(u64, u32)> = ascending(&builder.claims)
         .into_iter()
         .map(|(offset, (slot, value))| (hash::claim(slots.claim_type(slot), value), offset))
@@ -60,6 +62,8 @@ struct Builder<'a> {
     // Types of claims that some rule asserts with what a variable is bound to, or with the values of facts.
     changing: HashSet<Slot>,
     keyed: Vec<(u64, u32)>,
+    // By slot: whether claims of this type do more than add up on some type of resource.
+    special: Vec<bool>,
     // The gate that is always open.
     open: u32,
 }
@@ -148,18 +152,18 @@ impl<'a> Builder<'a> {
     }
 
     /// Each place with what stands on it behind it, so that they share a cache line; gives the edges.
-    fn places(&mut self, tree: &Tree<'_>) -> Option<Vec<(u64, u32)>> {
-        let mut offsets = Vec::with_capacity(tree.places.len());
-        let mut edges = Vec::new();
+    fn places(&mut self, index: &Index) -> Option<Vec<(u64, u32)>> {
+        let mut offsets = Vec::with_capacity(index.places().len());
+        let mut edges = Vec::with_capacity(index.places().len());
         // A place above stands before those under it, because it was met first.
-        for place in &tree.places {
+        for place in index.places() {
             let at = self.here()?;
             offsets.push(at);
-            let parent = match place.edge {
-                Some((Some(parent), _)) => *offsets.get(parent)?,
-                Some((None, _)) | None => WORLD,
+            let parent = match place.edge.as_ref().and_then(|it| it.parent) {
+                Some(parent) => *offsets.get(parent)?,
+                None => WORLD,
             };
-            let segment = place.edge.map(|it| it.1);
+            let segment = place.edge.as_ref().map(|it| it.segment.as_str());
             if let Some(segment) = segment {
                 edges.push((hash::edge(parent, segment), at));
             }
@@ -169,12 +173,12 @@ impl<'a> Builder<'a> {
             (0..5).for_each(|_| self.number(0));
             debug_assert_eq!(self.here(), Some(at.saturating_add(PLACE_BYTES)));
             self.out.extend(segment.bytes());
-            for (list, field) in [&place.below, &place.exact, &place.any].into_iter().zip([16, 20, 24]) {
-                let units = self.units(list)?;
+            for (list, field) in [place.below, place.exact, place.any].into_iter().zip([16, 20, 24]) {
+                let units = self.units(index, list)?;
                 self.patch(at.checked_add(field)?, units)?;
             }
         }
-        for (place, at) in tree.places.iter().zip(&offsets) {
+        for (place, at) in index.places().iter().zip(&offsets) {
             for (child, field) in [(place.variable, VARIABLE_AT), (place.named, NAMED_AT)] {
                 if let Some(child) = child {
                     self.patch(at.checked_add(field)?, *offsets.get(child)?)?;
@@ -185,10 +189,10 @@ impl<'a> Builder<'a> {
     }
 
     /// The policies on one realm as units: one for each way in which its variables are the same.
-    fn units(&mut self, policies: &[usize]) -> Option<u32> {
+    fn units(&mut self, index: &Index, list: List) -> Option<u32> {
         let mut by_shape: BTreeMap<Vec<(usize, u32)>, Vec<usize>> = BTreeMap::new();
-        for at in policies {
-            by_shape.entry(bindings(&self.policies.get(*at)?.realm)).or_default().push(*at);
+        for at in index.list(list) {
+            by_shape.entry(bindings(&self.policies.get(at)?.realm)).or_default().push(at);
         }
         let mut next = 0;
         for (bindings, policies) in by_shape {
@@ -226,11 +230,14 @@ impl<'a> Builder<'a> {
             self.count(rule.policy)?;
             self.count(rule.place)?;
         }
-        let mut gates = HashMap::new();
+        let mut gates = Vec::with_capacity(policies.len());
         for policy in policies {
-            gates.insert(*policy, self.gates(*policy)?);
+            gates.push(self.gates(*policy)?);
         }
-        let gate_of = |rule: &Rule| gates.get(&rule.policy)?.get(rule.node).copied();
+        let gate_of = |rule: &Rule| {
+            let of_policy = policies.binary_search(&rule.policy).ok()?;
+            gates.get(of_policy)?.get(rule.node).copied()
+        };
         for (index, rule) in (0_u32..).zip(&tried) {
             self.patch(productions.checked_add(index.checked_mul(16)?)?.checked_add(GATE_AT)?, gate_of(rule)?)?;
         }
@@ -275,7 +282,10 @@ impl<'a> Builder<'a> {
         let keys = self.keys(of);
         for (node, it) in of.nodes.iter().enumerate() {
             for assertion in &it.asserts {
-                if combines(self.slots.claim_type(assertion.slot), &of.realm.resource_type) != Combines::Union {
+                let is_special = self.special.get(assertion.slot.0).is_none_or(|it| *it);
+                if is_special
+                    && combines(self.slots.claim_type(assertion.slot), &of.realm.resource_type) != Combines::Union
+                {
                     *flags |= SPECIAL;
                 }
                 let Asserted::Value(template) = &assertion.value else { continue };
@@ -391,6 +401,20 @@ impl<'a> Builder<'a> {
     }
 }
 
+/// Each variable with the segments that it stands for.
+fn bindings(realm: &Pattern) -> Vec<(usize, u32)> {
+    let named = match &realm.local {
+        LocalPattern::Named(parts) => parts.as_slice(),
+        LocalPattern::Below | LocalPattern::Exact | LocalPattern::Any => &[],
+    };
+    let places = realm.namespace.iter().zip(0_u32..).chain(named.iter().zip(IN_LOCAL..));
+    let bound = places.filter_map(|(part, at)| match part {
+        Part::Variable(number) => Some((*number, at)),
+        Part::Literal(_) => None,
+    });
+    bound.collect()
+}
+
 /// Gates of nodes that stand before.
 fn inputs_of(gates: &[u32], inputs: &[usize]) -> Option<Vec<u32>> {
     inputs.iter().map(|it| gates.get(*it).copied()).collect()
@@ -403,6 +427,9 @@ fn constants(comparison: &Comparison) -> Option<Vec<&str>> {
 
 /// Rules that are tried one by one, and those that are found by a fact: where many assert one claim. Both stay ascending.
 fn parted(rules: Vec<Rule>) -> (Vec<Rule>, Vec<Rule>) {
+    if rules.len() <= TRIED_MAX {
+        return (rules, Vec::new());
+    }
     let mut counts: HashMap<u32, usize> = HashMap::new();
     for rule in rules.iter().filter(|it| it.key.is_some()) {
         let count = counts.entry(rule.claim).or_default();

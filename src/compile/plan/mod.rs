@@ -16,7 +16,6 @@
 mod build;
 pub(crate) mod hash;
 mod table;
-mod tree;
 
 pub(crate) use build::build;
 

@@ -49,8 +49,8 @@ fn markers(text: &str) -> Vec<Marker> {
     let mut at = 0_usize;
     let mut all = Vec::new();
     for line in text.split_inclusive('\n') {
-        let shown = line.trim_end();
-        let sign = shown.chars().next().filter(|it| matches!(it, '<' | '|' | '=' | '>'));
+        let sign = line.chars().next().filter(|it| matches!(it, '<' | '|' | '=' | '>'));
+        let shown = if sign.is_some() { line.trim_end() } else { line };
         if let Some(sign) = sign
             && shown.len().saturating_sub(shown.trim_start_matches(sign).len()) == MARKER_BYTES
             && (shown.len() == MARKER_BYTES || shown.get(MARKER_BYTES..).is_some_and(|it| it.starts_with(' ')))

@@ -44,6 +44,9 @@ impl Lexer<'_, '_> {
     /// Reports what may not stand in a string; answers whether there was anything.
     pub(super) fn check_string(&mut self, span: Span) -> bool {
         let mut rest = self.slice(span);
+        if rest.bytes().all(|it| it == b' ' || it.is_ascii_graphic()) {
+            return false;
+        }
         let mut flawed = false;
         for kind in &KINDS {
             let Some(c) = rest.chars().find(|&c| (kind.is)(c)) else { continue };

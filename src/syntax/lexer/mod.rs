@@ -10,7 +10,7 @@ pub(crate) use normal_form::check_normal_form;
 use crate::{
     diagnostic::{Code, Diagnostic},
     source::{Source, Span},
-    syntax::{findings::Findings, token::Token},
+    syntax::{character::find_doubled, findings::Findings, token::Token},
 };
 
 /// A token with its text and its place.
@@ -34,6 +34,9 @@ pub(crate) struct Lexed<'a> {
     /// From `//` to the end of the line, without it.
     pub(crate) comments: Vec<Span>,
 }
+
+/// About how long a lexeme of an ordinary document is, with the blanks before it.
+const BYTES_PER_LEXEME: usize = 6;
 
 /// What the next word would be. `/*` is a comment of another language where an item begins, and a value elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,14 +66,16 @@ pub(crate) fn lex<'a>(found: &mut Findings, source: &'a Source) -> Lexed<'a> {
         text: source.text(),
         at: 0,
         found,
-        lexed: Lexed { lexemes: Vec::new(), comments: Vec::new() },
+        lexed: Lexed { lexemes: Vec::with_capacity(source.text().len() / BYTES_PER_LEXEME), comments: Vec::new() },
         expects: Expects::Item,
         comment_end_ahead: true,
         line: string::Line::default(),
         in_brackets: false,
     };
     lexer.drop_byte_order_mark();
-    while let Some((token, length)) = Token::first(lexer.rest()) {
+    loop {
+        lexer.skip_blanks();
+        let Some((token, length)) = Token::first(lexer.rest()) else { break };
         // No token but white space goes on over a line end, and a marker begins its line.
         if let Some(span) = unread.pop_front_if(|it| it.start <= lexer.at) {
             lexer.at = lexer.at.max(span.end);
@@ -116,6 +121,12 @@ impl<'a> Lexer<'a, '_> {
 
     fn slice(&self, span: Span) -> &'a str {
         self.text.get(span.range()).unwrap_or_default()
+    }
+
+    /// What most white space is made of, half of all tokens: no regular expression is asked for it.
+    fn skip_blanks(&mut self) {
+        let blanks = self.rest().bytes().take_while(|it| matches!(it, b' ' | b'\t' | b'\n')).count();
+        self.at = self.at.saturating_add(blanks);
     }
 
     fn drop_byte_order_mark(&mut self) {
@@ -199,7 +210,7 @@ impl<'a> Lexer<'a, '_> {
         if text == "/" && self.expects == Expects::Item && self.rest().starts_with([' ', '\t']) {
             return self.half_comment(span);
         }
-        match text.find("//") {
+        match find_doubled(text, b'/') {
             Some(at) => self.slashes_after_word(token, span, at),
             None => self.push(token, span, text, false),
         }

@@ -1,5 +1,7 @@
 //! What the grammar cannot say: which right sides an operator takes, which names and variables there are.
 
+use smol_str::SmolStr;
+
 use crate::{
     diagnostic::{Code, Diagnostic, printable::short},
     limits::CLAIM_VALUES_MAX,
@@ -89,7 +91,7 @@ impl<'a> Reader<'a> {
             format!("the realm binds no `[{}]`", short(&name.text)),
             "a variable gets its value from a segment of the realm",
         );
-        let near = closest(&name.text, bound.iter().map(String::as_str)).map(str::to_owned);
+        let near = closest(&name.text, bound.iter().map(SmolStr::as_str)).map(str::to_owned);
         let error = match (near, bound.as_slice()) {
             (Some(near), _) => error.with_help(format!("did you mean `[{near}]`?")).with_fix(
                 format!("write `[{near}]`"),

@@ -1,5 +1,7 @@
 //! Claims: a type and what it is asserted with.
 
+use smallvec::SmallVec;
+
 use crate::{
     diagnostic::{Code, Diagnostic, Edit, Fix, printable::short},
     source::Span,
@@ -21,8 +23,7 @@ impl<'a> Reader<'a> {
     pub(super) fn claim(&mut self, input: Stream<'a>) -> Parsed<'a, Option<Claim>> {
         let (rest, claim_type) = self.asserted_type(input)?;
         let mut rest = self.skip_operator(rest);
-        // Nearly every claim has one value; room for four, which a vector begins with, is what a large document is made of.
-        let mut asserted = Vec::with_capacity(1);
+        let mut asserted = SmallVec::new();
         // Where commas were forgotten; told together, because they were forgotten together.
         let mut gaps: Vec<Span> = Vec::new();
         let mut comma = None;
@@ -70,7 +71,7 @@ impl<'a> Reader<'a> {
             Some((rest, issuer)) if is_reference && issuer.token == Token::Word => {
                 self.check_issuer(issuer);
                 let (rest, claim_type) = self.claim_type(rest.skip())?;
-                let issuer = Name { text: issuer.text.to_owned(), span: issuer.span };
+                let issuer = Name { text: issuer.text.into(), span: issuer.span };
                 let span = issuer.span.to(claim_type.span);
                 Ok((rest, Asserted::Reference { issuer, claim_type, span }))
             }
@@ -99,7 +100,7 @@ impl<'a> Reader<'a> {
             && self.is_permit_alone(lexeme)
         {
             self.permit_without_permit(lexeme, input);
-            return Ok((input, Name { text: "permit".to_owned(), span: lexeme.span }));
+            return Ok((input, Name { text: "permit".into(), span: lexeme.span }));
         }
         self.claim_type(input)
     }

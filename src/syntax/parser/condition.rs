@@ -1,5 +1,7 @@
 //! Conditions. What [`crate::syntax::parser::item`] says of stack holds here too.
 
+use smallvec::{SmallVec, smallvec};
+
 use crate::{
     diagnostic::{Code, Diagnostic, printable::short},
     limits::NESTING_MAX,
@@ -33,62 +35,61 @@ const FOREIGN: [(&str, &str); 14] = [
 ];
 
 impl<'a> Reader<'a> {
-    /// Adds one expression to `out`.
+    /// Adds one expression to `exprs`; where it cannot be read, perhaps parts of it.
     ///
     /// ```ebnf
     /// expr = conjunction , { "||" , conjunction } ;
     /// ```
-    pub(super) fn expr(&mut self, input: Stream<'a>, out: &mut Vec<Expr>) -> Parsed<'a, ()> {
-        let mut parts = Vec::new();
-        let (mut rest, ()) = self.conjunction(input, &mut parts)?;
+    pub(super) fn expr(&mut self, input: Stream<'a>) -> Parsed<'a, ()> {
+        let first = self.exprs.len();
+        let (mut rest, ()) = self.conjunction(input)?;
         while let Some(behind) = self.joint(rest, Token::Or) {
-            (rest, ()) = self.conjunction(behind, &mut parts)?;
+            (rest, ()) = self.conjunction(behind)?;
         }
-        push_one_or(out, parts, Expr::Or);
+        self.join(first, Expr::Or);
         Ok((rest, ()))
     }
 
     /// ```ebnf
     /// conjunction = primary , { "&&" , primary } ;
     /// ```
-    fn conjunction(&mut self, input: Stream<'a>, out: &mut Vec<Expr>) -> Parsed<'a, ()> {
-        let mut parts = Vec::new();
-        let (mut rest, ()) = self.primary(input, &mut parts)?;
+    fn conjunction(&mut self, input: Stream<'a>) -> Parsed<'a, ()> {
+        let first = self.exprs.len();
+        let (mut rest, ()) = self.primary(input)?;
         while let Some(behind) = self.joint(rest, Token::And) {
-            (rest, ()) = self.primary(behind, &mut parts)?;
+            (rest, ()) = self.primary(behind)?;
         }
-        push_one_or(out, parts, Expr::And);
+        self.join(first, Expr::And);
         Ok((rest, ()))
     }
 
     /// ```ebnf
     /// primary = "(" , expr , ")" | comparison ;
     /// ```
-    fn primary(&mut self, input: Stream<'a>, out: &mut Vec<Expr>) -> Parsed<'a, ()> {
+    fn primary(&mut self, input: Stream<'a>) -> Parsed<'a, ()> {
         let input = self.skip_negation(input);
         if input.token() != Some(Token::LeftParen) {
-            return self.comparison_expr(input, out);
+            return self.comparison_expr(input);
         }
         if self.depth() >= NESTING_MAX {
             self.too_deep(input);
             return Err(nom::Err::Error(Trouble::Reported));
         }
-        let mut inner = Vec::new();
         self.parentheses = self.parentheses.saturating_add(1);
-        let (rest, ()) = self.expr(input.skip(), &mut inner)?;
+        let (rest, ()) = self.expr(input.skip())?;
         self.parentheses = self.parentheses.saturating_sub(1);
         if rest.token() != Some(Token::RightParen) {
             return Err(rest.unexpected("`&&`, `||` or `)`"));
         }
-        push_group(out, inner, input.span().to(rest.span()));
+        self.group(input.span().to(rest.span()));
         Ok((rest.skip(), ()))
     }
 
     #[inline(never)]
-    fn comparison_expr(&mut self, input: Stream<'a>, out: &mut Vec<Expr>) -> Parsed<'a, ()> {
+    fn comparison_expr(&mut self, input: Stream<'a>) -> Parsed<'a, ()> {
         let (rest, comparison) = self.comparison(input)?;
         self.check_comparison(&comparison);
-        out.push(Expr::Comparison(comparison));
+        self.exprs.push(Expr::Comparison(comparison));
         Ok((rest, ()))
     }
 
@@ -105,7 +106,7 @@ impl<'a> Reader<'a> {
         } else {
             let (rest, operator) = self.operator(rest)?;
             let (rest, value) = self.value(rest)?;
-            (self.skip_reference(rest), operator, vec![value])
+            (self.skip_reference(rest), operator, smallvec![value])
         };
         let span = input.span().to(rest.gap());
         Ok((rest, Comparison { issuer, claim_type, operator, operator_span, values, span }))
@@ -114,9 +115,9 @@ impl<'a> Reader<'a> {
     /// ```ebnf
     /// list = "(" , value , { "," , value } , ")" ;
     /// ```
-    fn list(&mut self, input: Stream<'a>) -> Parsed<'a, Vec<Value>> {
+    fn list(&mut self, input: Stream<'a>) -> Parsed<'a, SmallVec<[Value; 1]>> {
         let (mut rest, _) = token(Token::LeftParen)(input)?;
-        let mut values = Vec::new();
+        let mut values = SmallVec::new();
         loop {
             let (behind, value) = self.value(rest)?;
             values.push(value);
@@ -165,12 +166,12 @@ impl<'a> Reader<'a> {
             (Some(lexeme), Some(arrow)) if lexeme.token == Token::Word && is_wrong_arrow(input.skip()) => {
                 self.wrong_arrow(arrow);
                 self.check_issuer(lexeme);
-                let name = Name { text: lexeme.text.to_owned(), span: lexeme.span };
+                let name = Name { text: lexeme.text.into(), span: lexeme.span };
                 (input.skip().skip(), Some(name))
             }
             (Some(lexeme), Some(arrow)) if lexeme.token == Token::Word && arrow.token == Token::Arrow => {
                 self.check_issuer(lexeme);
-                let name = Name { text: lexeme.text.to_owned(), span: lexeme.span };
+                let name = Name { text: lexeme.text.into(), span: lexeme.span };
                 (input.skip().skip(), Some(name))
             }
             _ => (input, None),
@@ -182,7 +183,7 @@ impl<'a> Reader<'a> {
         match input.next() {
             Some((rest, lexeme)) if lexeme.token == Token::Word && !matches!(lexeme.text, "on" | "if") => {
                 self.check_claim_type(lexeme);
-                Ok((rest, Name { text: lexeme.text.to_owned(), span: lexeme.span }))
+                Ok((rest, Name { text: lexeme.text.into(), span: lexeme.span }))
             }
             Some((_, lexeme)) if lexeme.token == Token::Placeholder => {
                 self.placeholder(lexeme);
@@ -190,6 +191,22 @@ impl<'a> Reader<'a> {
             }
             Some(_) | None => Err(input.unexpected("a claim type")),
         }
+    }
+
+    /// Makes one expression of those from the `first` on, if they are several.
+    #[inline(never)]
+    fn join(&mut self, first: usize, many: fn(Vec<Expr>) -> Expr) {
+        if self.exprs.len() > first.saturating_add(1) {
+            let parts = self.exprs.drain(first..).collect();
+            self.exprs.push(many(parts));
+        }
+    }
+
+    /// Puts the last expression into a group.
+    #[inline(never)]
+    fn group(&mut self, span: Span) {
+        let inner = self.exprs.pop();
+        self.exprs.extend(inner.map(|it| Expr::Group(Box::new(it), span)));
     }
 
     /// What is behind `&&` or `||`, or behind what the author wrote for it, which is then told.
@@ -395,19 +412,4 @@ fn is_negation(input: Stream<'_>) -> bool {
 
 fn is_operator_word(text: &str) -> bool {
     text == Operator::In.text() || Operator::words().any(|it| it.text() == text)
-}
-
-/// The only part, or all of them as one.
-#[inline(never)]
-fn push_one_or(out: &mut Vec<Expr>, mut parts: Vec<Expr>, many: fn(Vec<Expr>) -> Expr) {
-    if parts.len() == 1 {
-        out.append(&mut parts);
-    } else {
-        out.push(many(parts));
-    }
-}
-
-#[inline(never)]
-fn push_group(out: &mut Vec<Expr>, inner: Vec<Expr>, span: Span) {
-    out.extend(inner.into_iter().map(|expr| Expr::Group(Box::new(expr), span)));
 }

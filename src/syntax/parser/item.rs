@@ -8,7 +8,7 @@ use crate::{
     limits::{CONDITION_TOKENS_MAX, NESTING_MAX},
     source::Span,
     syntax::{
-        ast::{Block, Expr, Item, Rule},
+        ast::{Block, Item, Rule},
         lexer::Lexeme,
         parser::{Reader, recover},
         stream::{Parsed, Stream, Trouble},
@@ -19,6 +19,7 @@ use crate::{
 impl<'a> Reader<'a> {
     /// Items up to a `}`, the end of the text, or what can only be another policy.
     pub(super) fn items(&mut self, mut input: Stream<'a>, out: &mut Vec<Item>) -> Stream<'a> {
+        let outer = self.exprs.len();
         // INVARIANT (progress): each round reads at least one lexeme.
         while let Some(token) = input.token() {
             if token == Token::RightBrace || recover::begins_policy(input) {
@@ -26,7 +27,10 @@ impl<'a> Reader<'a> {
             }
             input = match self.item(input, out) {
                 Ok((rest, ())) => rest,
-                Err(trouble) => self.behind_trouble(input, &trouble),
+                Err(trouble) => {
+                    self.exprs.truncate(outer);
+                    self.behind_trouble(input, &trouble)
+                }
             };
         }
         input
@@ -70,16 +74,26 @@ impl<'a> Reader<'a> {
     /// rule = "if" , "(" , expr , ")" , block ;
     /// ```
     fn rule(&mut self, input: Stream<'a>, out: &mut Vec<Item>) -> Parsed<'a, ()> {
-        let mut condition = Vec::new();
-        let (rest, ()) = self.condition(input, &mut condition)?;
+        let outer = self.exprs.len();
+        let (rest, ()) = self.condition(input)?;
         let (rest, block) = self.block(rest)?;
-        push_rule(out, input.span(), condition, block);
+        self.push_rule(out, outer, input.span(), block);
         Ok((rest, ()))
     }
 
-    /// `if ( expr )` of a rule; nothing is added to `out` where the condition could not be read.
+    // An item is large: it is put together where no recursion goes on beneath.
+    /// Adds a rule, if its condition could be read: then it is the one behind the `outer` ones.
     #[inline(never)]
-    fn condition(&mut self, input: Stream<'a>, out: &mut Vec<Expr>) -> Parsed<'a, ()> {
+    fn push_rule(&mut self, out: &mut Vec<Item>, outer: usize, keyword: Span, block: Block) {
+        if let Some(condition) = self.exprs.drain(outer..).next_back() {
+            let span = keyword.to(block.span);
+            out.push(Item::Rule(Rule { keyword, condition, block, span }));
+        }
+    }
+
+    /// `if ( expr )` of a rule; nothing is added to `exprs` where the condition could not be read.
+    #[inline(never)]
+    fn condition(&mut self, input: Stream<'a>) -> Parsed<'a, ()> {
         if !input.is_word("if") {
             self.misspelled_if(input);
         }
@@ -89,7 +103,8 @@ impl<'a> Reader<'a> {
             return Ok((self.empty_condition(input, inner), ()));
         }
         self.parentheses = 0;
-        let read = self.expr(inner, out);
+        let outer = self.exprs.len();
+        let read = self.expr(inner);
         self.parentheses = 0;
         match read {
             Ok((rest, ())) => {
@@ -102,7 +117,7 @@ impl<'a> Reader<'a> {
             }
             Err(trouble) => {
                 self.report(&trouble);
-                out.clear();
+                self.exprs.truncate(outer);
                 Ok((recover::behind_condition(inner), ()))
             }
         }
@@ -301,13 +316,4 @@ impl<'a> Reader<'a> {
 #[inline(never)]
 fn push_block(out: &mut Vec<Item>, block: Block) {
     out.push(Item::Block(block));
-}
-
-/// Adds a rule, if its condition could be read.
-#[inline(never)]
-fn push_rule(out: &mut Vec<Item>, keyword: Span, mut condition: Vec<Expr>, block: Block) {
-    if let Some(condition) = condition.pop() {
-        let span = keyword.to(block.span);
-        out.push(Item::Rule(Rule { keyword, condition, block, span }));
-    }
 }

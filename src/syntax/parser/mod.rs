@@ -12,12 +12,14 @@ mod policy;
 mod recover;
 mod value;
 
+use smol_str::SmolStr;
+
 use crate::{
     diagnostic::{Code, Diagnostic, printable::short},
     source::{Source, Span},
     syntax::{
         Parse,
-        ast::{Document, Header, Local, Realm, Segment},
+        ast::{Document, Expr, Header, Local, Realm, Segment},
         findings::Findings,
         foreign::foreign,
         lexer::{check_normal_form, lex},
@@ -85,9 +87,9 @@ struct Ground {
     /// Absent where the realm could not be read.
     resource_type: Option<&'static ResourceType>,
     /// What the realm binds; absent where it could not be read, so that nothing is called unbound.
-    variables: Option<Vec<String>>,
+    variables: Option<Vec<SmolStr>>,
     /// Unbound variables that were told.
-    told: Vec<String>,
+    told: Vec<SmolStr>,
 }
 
 /// The state of reading one document, beside what is still to be read.
@@ -100,6 +102,8 @@ struct Reader<'a> {
     ground: Ground,
     /// Innermost last; the first is the policy's own.
     braces: Vec<Brace>,
+    /// Expressions that were read and belong to nothing yet: of rules around this place, then parts of the one at hand.
+    exprs: Vec<Expr>,
     /// Parentheses around this place.
     parentheses: usize,
     /// The first brace of this policy whose `}` stands where that of another is expected.
@@ -122,6 +126,7 @@ impl<'a> Reader<'a> {
             found: Findings::default(),
             ground: Ground::default(),
             braces: Vec::new(),
+            exprs: Vec::new(),
             parentheses: 0,
             suspect: None,
             borrowed: 0,

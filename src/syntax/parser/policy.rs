@@ -199,9 +199,8 @@ impl<'a> Reader<'a> {
             return;
         }
         let indent = self.source.indent(end.start);
-        let is_own = self.source.indent(brace.span.start) == indent;
-        let is_outer = self.braces.iter().any(|it| self.source.indent(it.span.start) == indent);
-        if !is_own && is_outer {
+        let is_under = |it: &Brace| self.source.indent(it.span.start) == indent;
+        if !is_under(&brace) && self.braces.iter().any(is_under) {
             self.suspect = Some(brace.span);
         }
     }

@@ -133,6 +133,9 @@ pub(super) fn behind_braces(mut input: Stream<'_>) -> Stream<'_> {
 
 /// Behind the words that, with the one before them, are a realm with white space in it.
 pub(super) fn rest_of_spaced_realm<'a>(source: &Source, input: Stream<'a>) -> Option<Stream<'a>> {
+    if input.token() == Some(Token::LeftBrace) {
+        return None;
+    }
     let line = source.line(input.before()?.span.start);
     for index in 0..REALM_WORDS_MAX {
         let lexeme = input.look(index)?;

@@ -1,5 +1,7 @@
 //! Values: words, strings, variables.
 
+use smallvec::{SmallVec, smallvec};
+
 use crate::{
     diagnostic::{Code, Diagnostic, printable::short},
     source::Span,
@@ -32,7 +34,7 @@ impl<'a> Reader<'a> {
             }
             Token::Word => {
                 self.check_reserved(lexeme);
-                Value { pieces: vec![Piece::Text(text.to_owned())], quoted: false, span }
+                Value { pieces: smallvec![Piece::Text(text.into())], quoted: false, span }
             }
             Token::Path => {
                 self.must_be_quoted(lexeme);
@@ -40,7 +42,7 @@ impl<'a> Reader<'a> {
             }
             Token::Placeholder => {
                 self.placeholder(lexeme);
-                Value { pieces: vec![Piece::Text(text.to_owned())], quoted: false, span }
+                Value { pieces: smallvec![Piece::Text(text.into())], quoted: false, span }
             }
             _ => return Err(input.unexpected("a value")),
         };
@@ -89,9 +91,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Text and variables of a string, from what stands between its quotes; `offset` is where that begins.
-    fn pieces(&mut self, text: &str, offset: usize) -> Vec<Piece> {
-        // Nearly every value is one piece.
-        let mut pieces = Vec::with_capacity(1);
+    fn pieces(&mut self, text: &str, offset: usize) -> SmallVec<[Piece; 1]> {
+        let mut pieces = SmallVec::new();
         let mut plain = String::new();
         let mut rest = text;
         while let Some(at) = rest.find(['\\', '[']) {
@@ -100,10 +101,10 @@ impl<'a> Reader<'a> {
             let here = offset.saturating_add(text.len().saturating_sub(special.len()));
             rest = if let Some((name, behind)) = variable(special) {
                 if !plain.is_empty() {
-                    pieces.push(Piece::Text(std::mem::take(&mut plain)));
+                    pieces.push(Piece::Text(std::mem::take(&mut plain).into()));
                 }
                 let span = Span::new(here, here.saturating_add(name.len()).saturating_add(2));
-                pieces.push(Piece::Variable(Name { text: name.to_owned(), span }));
+                pieces.push(Piece::Variable(Name { text: name.into(), span }));
                 behind
             } else if special.starts_with('[') {
                 plain.push('[');
@@ -116,7 +117,7 @@ impl<'a> Reader<'a> {
         }
         plain.push_str(rest);
         if !plain.is_empty() {
-            pieces.push(Piece::Text(plain));
+            pieces.push(Piece::Text(plain.into()));
         }
         pieces
     }
