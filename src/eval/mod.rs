@@ -26,7 +26,7 @@ pub use denial::{Condition, Denial, NearMiss, denial};
 pub use effective::{Effective, Total};
 pub use request::{BadRequest, Claim, Fact, Now, Request};
 pub use sentence::{headline, sentence};
-pub use verdict::{Principal, Reason, Verdict, verdict, verdict_for};
+pub use verdict::{Principal, Reason, Verdict, verdict, verdict_for, verdict_of_text};
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,6 @@
 //! What is asked: target, facts, wanted claims.
 
+use smallvec::SmallVec;
 use unicode_normalization::is_nfc;
 
 use crate::{
@@ -7,29 +8,30 @@ use crate::{
     eval::time,
     limits::{FACTS_BYTES_MAX, FACTS_MAX},
     syntax::{
-        fqn::{Fqn, FqnError},
+        fqn::{Fqn, FqnError, FqnRef},
         vocabulary::is_context,
     },
 };
 
-/// A claim: type and value, asserted by the engine or wanted from it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Claim {
+/// A claim: type and value, asserted by the engine or wanted from it. Of `&str` it is text that stands elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Claim<T = String> {
     /// `permit`.
-    pub claim_type: String,
+    pub claim_type: T,
     /// `ssh`.
-    pub value: String,
+    pub value: T,
 }
 
-/// Something known about the principal or, with an empty issuer, about the operation.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Fact {
+/// Something known about the principal or, with an empty issuer, about the operation. Of `&str` it is text that stands
+/// elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fact<T = String> {
     /// `auth_server@apcera.me`; empty for context.
-    pub issuer: String,
+    pub issuer: T,
     /// `name`.
-    pub claim_type: String,
+    pub claim_type: T,
     /// `tom`.
-    pub value: String,
+    pub value: T,
 }
 
 /// One instant in the cluster's zone.
@@ -126,7 +128,7 @@ impl Request {
         check_wants(&want)?;
         check_size(&facts)?;
         for fact in &facts {
-            fact.check(now)?;
+            fact.as_text().check(now)?;
         }
         let mut facts = facts;
         if let Some(now) = now {
@@ -176,12 +178,30 @@ fn check_wants(want: &[Claim]) -> Result<(), BadRequest> {
     Ok(())
 }
 
-fn check_size(facts: &[Fact]) -> Result<(), BadRequest> {
+/// Checks facts as [`Request::new`] does, in whatever order they come and how often; without `now`.
+pub(crate) fn check_facts(facts: &[Fact<&str>]) -> Result<(), BadRequest> {
+    check_size(facts)?;
+    for fact in facts {
+        fact.check(None)?;
+    }
+    // No more than there are context types, and two of the platform's.
+    let mut single: SmallVec<[&Fact<&str>; 32]> = SmallVec::new();
+    for fact in facts.iter().filter(|it| it.is_single_valued()) {
+        match single.iter().find(|it| it.is_of_type_of(fact)) {
+            Some(first) if first.value != fact.value => return Err(BadRequest::SeveralValues(fact.shown())),
+            Some(_) => (),
+            None => single.push(fact),
+        }
+    }
+    Ok(())
+}
+
+fn check_size<T: AsRef<str>>(facts: &[Fact<T>]) -> Result<(), BadRequest> {
     if facts.len() > FACTS_MAX {
         return Err(BadRequest::TooManyFacts(facts.len()));
     }
-    let length = |it: &Fact| it.issuer.len().saturating_add(it.claim_type.len()).saturating_add(it.value.len());
-    let bytes = facts.iter().map(length).fold(0, usize::saturating_add);
+    let lengths = facts.iter().flat_map(|it| [&it.issuer, &it.claim_type, &it.value]).map(|it| it.as_ref().len());
+    let bytes = lengths.fold(0, usize::saturating_add);
     if bytes > FACTS_BYTES_MAX {
         return Err(BadRequest::FactsTooLarge(bytes));
     }
@@ -189,6 +209,10 @@ fn check_size(facts: &[Fact]) -> Result<(), BadRequest> {
 }
 
 fn check_text(text: &str) -> Result<(), BadRequest> {
+    // Without an early end, so that several bytes are looked at at once.
+    if text.bytes().fold(true, |plain, it| plain & matches!(it, b' '..=b'~')) {
+        return Ok(());
+    }
     if text.contains(char::is_control) {
         return Err(BadRequest::ControlCharacter(text.to_owned()));
     }
@@ -202,10 +226,10 @@ fn check_text(text: &str) -> Result<(), BadRequest> {
 fn check_single(facts: &[Fact]) -> Result<(), BadRequest> {
     for pair in facts.windows(2) {
         if let [a, b] = pair
-            && (&a.issuer, &a.claim_type) == (&b.issuer, &b.claim_type)
-            && a.is_single_valued()
+            && a.as_text().is_of_type_of(&b.as_text())
+            && a.as_text().is_single_valued()
         {
-            return Err(BadRequest::SeveralValues(a.shown()));
+            return Err(BadRequest::SeveralValues(a.as_text().shown()));
         }
     }
     Ok(())
@@ -222,21 +246,37 @@ impl Fact {
         Self::new("", claim_type, value)
     }
 
+    /// The same, its text standing here.
+    pub fn as_text(&self) -> Fact<&str> {
+        Fact { issuer: &self.issuer, claim_type: &self.claim_type, value: &self.value }
+    }
+}
+
+impl Fact<&str> {
+    /// The same, with text of its own.
+    pub(crate) fn to_owned(self) -> Fact {
+        Fact::new(self.issuer, self.claim_type, self.value)
+    }
+
+    fn is_of_type_of(&self, other: &Self) -> bool {
+        (self.issuer, self.claim_type) == (other.issuer, other.claim_type)
+    }
+
     fn check(&self, now: Option<Now>) -> Result<(), BadRequest> {
         if self.claim_type.is_empty() {
             return Err(BadRequest::EmptyType);
         }
-        for text in [&self.issuer, &self.claim_type, &self.value] {
+        for text in [self.issuer, self.claim_type, self.value] {
             check_text(text)?;
         }
         if !self.issuer.is_empty() {
             return Ok(());
         }
-        if !is_context(&self.claim_type) {
-            return Err(BadRequest::NotContext(self.claim_type.clone()));
+        if !is_context(self.claim_type) {
+            return Err(BadRequest::NotContext(self.claim_type.to_owned()));
         }
         if now.is_some() && self.claim_type.starts_with("time.") {
-            return Err(BadRequest::TimeTwice(self.claim_type.clone()));
+            return Err(BadRequest::TimeTwice(self.claim_type.to_owned()));
         }
         if self.is_possible_context() { Ok(()) } else { Err(self.bad_context()) }
     }
@@ -244,23 +284,23 @@ impl Fact {
     /// Whether the engine could say this of an operation. A handshake's other side is a name as strict as the target,
     /// so that no text test on it can be led astray by `..` or a doubled slash.
     fn is_possible_context(&self) -> bool {
-        match self.claim_type.as_str() {
-            name if NAMES.contains(&name) => Fqn::parse(&self.value).is_ok(),
-            "side" => matches!(self.value.as_str(), "source" | "destination"),
-            "principal.kind" => matches!(self.value.as_str(), "user" | "job"),
-            name if name.starts_with("time.") => time::is_possible(name, &self.value),
+        match self.claim_type {
+            name if NAMES.contains(&name) => FqnRef::parse(self.value).is_ok(),
+            "side" => matches!(self.value, "source" | "destination"),
+            "principal.kind" => matches!(self.value, "user" | "job"),
+            name if name.starts_with("time.") => time::is_possible(name, self.value),
             _ => true,
         }
     }
 
     fn bad_context(&self) -> BadRequest {
-        BadRequest::BadContext { claim_type: self.claim_type.clone(), value: self.value.clone() }
+        BadRequest::BadContext { claim_type: self.claim_type.to_owned(), value: self.value.to_owned() }
     }
 
     /// Whether there can be only one of this issuer and type (reference section 5).
     fn is_single_valued(&self) -> bool {
-        let claim_type = self.claim_type.as_str();
-        match self.issuer.as_str() {
+        let claim_type = self.claim_type;
+        match self.issuer {
             "" => !CONTEXT_SEVERAL.contains(&claim_type) && !claim_type.starts_with("tag."),
             PLATFORM => PLATFORM_SINGLE.contains(&claim_type),
             _ => false,
@@ -268,7 +308,11 @@ impl Fact {
     }
 
     fn shown(&self) -> String {
-        if self.issuer.is_empty() { self.claim_type.clone() } else { format!("{}->{}", self.issuer, self.claim_type) }
+        if self.issuer.is_empty() {
+            self.claim_type.to_owned()
+        } else {
+            format!("{}->{}", self.issuer, self.claim_type)
+        }
     }
 }
 
@@ -276,6 +320,11 @@ impl Claim {
     /// A claim of any type.
     pub fn new(claim_type: impl Into<String>, value: impl Into<String>) -> Self {
         Self { claim_type: claim_type.into(), value: value.into() }
+    }
+
+    /// The same, its text standing here.
+    pub fn as_text(&self) -> Claim<&str> {
+        Claim { claim_type: &self.claim_type, value: &self.value }
     }
 
     /// `permit VALUE`.
@@ -292,6 +341,37 @@ impl std::fmt::Display for Claim {
 
 impl std::fmt::Display for Fact {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.shown(), self.value)
+        write!(f, "{} {}", self.as_text().shown(), self.value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use crate::eval::{
+        Claim, Fact, Request,
+        request::{BadRequest, check_facts},
+    };
+
+    fn facts() -> impl Strategy<Value = Vec<Fact>> {
+        let issuer = prop::sample::select(vec!["", "", "auth_server@apcera.me", "LDAP"]);
+        let claim_type = prop::sample::select(vec!["name", "job", "side", "mfa", "tag.a", "time.hour", "group", ""]);
+        let values =
+            vec!["a", "b", "job::/a", "job::/a/", "side", "source", "9", "25", "e\u{301}", "\u{e9}", "a\u{7f}", "~ "];
+        let fact = (issuer, claim_type, prop::sample::select(values));
+        prop::collection::vec(fact.prop_map(|(issuer, claim_type, value)| Fact::new(issuer, claim_type, value)), 0..5)
+    }
+
+    proptest! {
+        #[test]
+        fn text_is_checked_as_a_request_is(facts in facts()) {
+            let texts: Vec<Fact<&str>> = facts.iter().map(Fact::as_text).collect();
+            let as_request = Request::new("job::/", facts.clone(), vec![Claim::permit("read")], None).map(drop);
+            // Of several types with several values either may be told.
+            let is_several = |it: &Result<(), BadRequest>| matches!(it, Err(BadRequest::SeveralValues(_)));
+            let as_text = check_facts(&texts);
+            prop_assert!(as_text == as_request || (is_several(&as_text) && is_several(&as_request)));
+        }
     }
 }

@@ -43,7 +43,7 @@ pub(crate) fn facts(now: Now) -> Option<[Fact; 4]> {
 pub(crate) fn is_possible(claim_type: &str, value: &str) -> bool {
     match claim_type {
         "time.weekday" => WEEKDAYS.contains(&value),
-        "time.hour" => (0..24).any(|hour: i64| hour.to_string() == value),
+        "time.hour" => matches!(Literal::parse(value), Ok(Literal::Number(0..24))),
         "time.clock" => matches!(Literal::parse(value), Ok(Literal::Clock(_))),
         "time.date" => matches!(Literal::parse(value), Ok(Literal::Date(_))),
         _ => true,

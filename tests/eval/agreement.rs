@@ -2,7 +2,7 @@
 
 use gatehouse::{
     compile::{PolicySet, System, compile, system::system_sources},
-    eval::{Decision, Fact, Reason, Request, Verdict, decide, reference, verdict},
+    eval::{Claim, Decision, Fact, Reason, Request, Verdict, decide, reference, verdict, verdict_of_text},
     source::Source,
 };
 
@@ -63,6 +63,12 @@ pub(crate) fn agree_on_verdict(set: &PolicySet, request: &Request, decision: &De
 fn same_verdict(set: &PolicySet, request: &Request, decision: &Decision) -> Result<(), String> {
     let given = verdict(set, request);
     let missing = decision.missing().first().map(|it| request.want().iter().position(|want| want == it));
+    let facts: Vec<Fact<&str>> = request.facts().iter().map(Fact::as_text).collect();
+    let want: Vec<Claim<&str>> = request.want().iter().map(Claim::as_text).collect();
+    let of_text = verdict_of_text(set, &facts, &request.target().to_string(), &want);
+    if of_text != Ok(given) {
+        return Err(format!("{request:#?}\n{given:?}, and of text\n{of_text:?}"));
+    }
     let same = match (given, missing) {
         (Verdict::Allowed(reason), None) => decision.is_allowed() && is_rule(set, reason),
         (Verdict::Missing(at), Some(missing)) => missing == Some(at),

@@ -2,7 +2,7 @@
 
 use gatehouse::{
     compile::{System, compile},
-    eval::{Claim, Fact, Principal, Verdict, verdict_for},
+    eval::{Claim, Fact, Principal, Verdict, verdict_for, verdict_of_text},
     source::Source,
 };
 
@@ -23,7 +23,8 @@ fn a_verdict_that_can_be_looked_up_takes_no_memory() {
         Fact::new("Google", "email", "tom@acme.org"),
         Fact::context("time.hour", "9"),
     ]);
-    let tom = Principal::new(facts, None).unwrap();
+    let tom = Principal::new(facts.clone(), None).unwrap();
+    let texts: Vec<Fact<&str>> = facts.iter().map(Fact::as_text).collect();
     for (target, permit, allowed) in [
         ("job::/sandbox/tom/lab::web", "exec", true),
         ("job::/sandbox/mary::web", "ssh", false),
@@ -33,6 +34,10 @@ fn a_verdict_that_can_be_looked_up_takes_no_memory() {
     ] {
         let want = [Claim::permit(permit)];
         let (verdict, used) = measured(|| verdict_for(&set, &tom, target, &want));
+        assert_eq!(verdict.map(Verdict::is_allowed), Ok(allowed), "{target} {permit}");
+        assert_eq!(used.calls, 0, "{target} {permit}");
+        let want = [Claim { claim_type: "permit", value: permit }];
+        let (verdict, used) = measured(|| verdict_of_text(&set, &texts, target, &want));
         assert_eq!(verdict.map(Verdict::is_allowed), Ok(allowed), "{target} {permit}");
         assert_eq!(used.calls, 0, "{target} {permit}");
     }

@@ -1,7 +1,5 @@
 //! One question, asked backwards through the layout of a set.
 
-use std::borrow::Borrow;
-
 use crate::{
     compile::{
         PolicySet,
@@ -9,7 +7,7 @@ use crate::{
         set::Gate,
         slots::Slot,
     },
-    eval::{Fact, verdict::principal::Known},
+    eval::verdict::principal::Known,
     syntax::fqn::FqnRef,
 };
 
@@ -33,10 +31,10 @@ const COST_MAX: usize = 16_384;
 ///
 /// What cannot be told in the room that there is counts as not asserted, and that is remembered: rules only add, so a yes stays
 /// one, and a no is unclear.
-pub(super) struct Ask<'a, F> {
+pub(super) struct Ask<'a, T> {
     set: &'a PolicySet,
     plan: &'a Plan,
-    facts: &'a [Known<F>],
+    facts: &'a [Known<T>],
     target: FqnRef<'a>,
     units: Few<u32, UNITS_MAX>,
     claims: Few<(u32, Found), CLAIMS_MAX>,
@@ -90,8 +88,8 @@ impl<T: Copy + Default, const N: usize> Few<T, N> {
     }
 }
 
-impl<'a, F: Borrow<Fact>> Ask<'a, F> {
-    pub(super) fn new(set: &'a PolicySet, plan: &'a Plan, facts: &'a [Known<F>], target: FqnRef<'a>) -> Self {
+impl<'a, T: AsRef<str>> Ask<'a, T> {
+    pub(super) fn new(set: &'a PolicySet, plan: &'a Plan, facts: &'a [Known<T>], target: FqnRef<'a>) -> Self {
         let (units, claims) = (Few::new(), Few::new());
         Self { set, plan, facts, target, units, claims, depth: 0, left: COST_MAX, unclear: false, special: false }
     }
@@ -312,7 +310,7 @@ impl<'a, F: Borrow<Fact>> Ask<'a, F> {
             let [low, high, length] = bytes.numbers(at)?;
             let text = at.checked_add(12)?;
             let hash = wide(low, high);
-            let is_it = |it: &&Known<F>| it.hash == hash && self.is_of(it, slot);
+            let is_it = |it: &&Known<T>| it.hash == hash && self.is_of(it, slot);
             for fact in self.facts.iter().filter(is_it) {
                 if bytes.slice(text, length)? == fact.value().as_bytes() {
                     return Some(true);
@@ -323,10 +321,10 @@ impl<'a, F: Borrow<Fact>> Ask<'a, F> {
         Some(false)
     }
 
-    fn is_of(&self, fact: &Known<F>, slot: Slot) -> bool {
-        let fact = fact.fact.borrow();
+    fn is_of(&self, known: &Known<T>, slot: Slot) -> bool {
+        let (issuer, claim_type) = (known.fact.issuer.as_ref(), known.fact.claim_type.as_ref());
         let key = self.set.slots.key(slot);
-        key.is_some_and(|it| it.issuer == fact.issuer && it.claim_type == fact.claim_type)
+        key.is_some_and(|it| it.issuer == issuer && it.claim_type == claim_type)
     }
 
     /// Tries a comparison that is no look-up on all values that there are.

@@ -9,12 +9,13 @@ mod principal;
 
 pub use principal::Principal;
 
-use std::borrow::Borrow;
+use smallvec::SmallVec;
 
 use crate::{
     compile::PolicySet,
     eval::{
         BadRequest, Claim, Fact, Place, Request, decision,
+        request::check_facts,
         run::Run,
         verdict::{
             ask::{Ask, Rule},
@@ -24,6 +25,9 @@ use crate::{
     },
     syntax::fqn::FqnRef,
 };
+
+/// Facts that stand elsewhere and need no memory.
+const TEXT_FACTS_MAX: usize = 64;
 
 /// The answer to a request.
 #[must_use]
@@ -85,7 +89,7 @@ impl Reason {
 /// # Ok::<(), gatehouse::source::SourceError>(())
 /// ```
 pub fn verdict(set: &PolicySet, request: &Request) -> Verdict {
-    let facts: Vec<Known<&Fact>> = request.facts().iter().map(Known::new).collect();
+    let facts: Vec<Known<&str>> = request.facts().iter().map(|it| Known::new(it.as_text())).collect();
     let target = request.target().to_string();
     let known = FqnRef::parse(&target).ok().and_then(|target| known(set, &facts, target, request.want()));
     known.unwrap_or_else(|| decided(set, request))
@@ -98,32 +102,80 @@ pub fn verdict(set: &PolicySet, request: &Request) -> Verdict {
 /// # Errors
 ///
 /// As [`Request::new`] for the target, and where nothing is wanted. Wanted text that no claim can have is missing.
-pub fn verdict_for(
+pub fn verdict_for<T: AsRef<str>>(
     set: &PolicySet,
     principal: &Principal,
     target: &str,
-    want: &[Claim],
+    want: &[Claim<T>],
 ) -> Result<Verdict, BadRequest> {
     let name = FqnRef::parse(target)?;
     if let Some(verdict) = known(set, principal.facts(), name, want) {
         return Ok(verdict);
     }
-    let facts: Vec<Fact> = principal.facts().iter().map(|it| it.fact.clone()).collect();
-    Ok(decided(set, &Request::new(target, facts, want.to_vec(), None)?))
+    let facts = principal.facts().iter().map(|it| it.fact.clone()).collect();
+    Ok(decided(set, &Request::new(target, facts, owned(want), None)?))
+}
+
+/// The verdict on a question that is text, for those who ask one question about someone.
+///
+/// Facts are given as in [`Request::new`], those of the time among them. Up to 64 of them are looked at where they stand;
+/// it takes no memory then, unless the request has to be decided as usual.
+///
+/// # Errors
+///
+/// As [`Request::new`]. Wanted text that no claim can have is missing.
+///
+/// ```
+/// use gatehouse::{
+///     compile::{System, compile},
+///     eval::{Claim, Fact, verdict_of_text},
+///     source::Source,
+/// };
+///
+/// let text = r#"job::/sandbox/[name] { if (auth_server@apcera.me->name == "[name]") { role admin } }"#;
+/// let set = compile(&[Source::new("sandbox.pol", text.as_bytes().to_vec())?], System::Included).unwrap();
+/// let tom = [Fact { issuer: "auth_server@apcera.me", claim_type: "name", value: "tom" }];
+/// let ssh = [Claim { claim_type: "permit", value: "ssh" }];
+/// assert!(verdict_of_text(&set, &tom, "job::/sandbox/tom::web", &ssh)?.is_allowed());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn verdict_of_text(
+    set: &PolicySet,
+    facts: &[Fact<&str>],
+    target: &str,
+    want: &[Claim<&str>],
+) -> Result<Verdict, BadRequest> {
+    let name = FqnRef::parse(target)?;
+    check_facts(facts)?;
+    let all: SmallVec<[Known<&str>; TEXT_FACTS_MAX]> = facts.iter().copied().map(Known::new).collect();
+    if let Some(verdict) = known(set, &all, name, want) {
+        return Ok(verdict);
+    }
+    let facts = facts.iter().copied().map(Fact::to_owned).collect();
+    Ok(decided(set, &Request::new(target, facts, owned(want), None)?))
+}
+
+fn owned<T: AsRef<str>>(want: &[Claim<T>]) -> Vec<Claim> {
+    want.iter().map(|it| Claim::new(it.claim_type.as_ref(), it.value.as_ref())).collect()
 }
 
 /// The verdict, where looking up tells it.
-fn known<F: Borrow<Fact>>(set: &PolicySet, facts: &[Known<F>], target: FqnRef<'_>, want: &[Claim]) -> Option<Verdict> {
+fn known<T: AsRef<str>, W: AsRef<str>>(
+    set: &PolicySet,
+    facts: &[Known<T>],
+    target: FqnRef<'_>,
+    want: &[Claim<W>],
+) -> Option<Verdict> {
     let plan = set.plan.as_ref()?;
     let mut ask = Ask::new(set, plan, facts, target);
     ask.find_units()?;
     let mut reason = None;
     for (at, want) in want.iter().enumerate() {
         // Of these every value is constant and equal to what is wanted; others may be asserted in other ways.
-        if !matches!(want.claim_type.as_str(), "permit" | "role") {
+        if !matches!(want.claim_type.as_ref(), "permit" | "role") {
             return None;
         }
-        match plan.claim(&want.claim_type, &want.value).and_then(|it| ask.asserted(it)) {
+        match plan.claim(want.claim_type.as_ref(), want.value.as_ref()).and_then(|it| ask.asserted(it)) {
             Some(by) => reason = Some(by),
             None if ask.is_unclear() => return None,
             None => return Some(Verdict::Missing(at)),

@@ -1,7 +1,5 @@
 //! What is known of someone, looked at once.
 
-use std::borrow::Borrow;
-
 use crate::{
     compile::plan::hash,
     eval::{BadRequest, Claim, Fact, Now, Request},
@@ -15,10 +13,10 @@ pub struct Principal {
 
 /// A fact with its hashes.
 #[derive(Debug, Clone)]
-pub(super) struct Known<F = Fact> {
+pub(super) struct Known<T = String> {
     pub(super) of_type: u64,
     pub(super) hash: u64,
-    pub(super) fact: F,
+    pub(super) fact: Fact<T>,
 }
 
 impl Principal {
@@ -38,14 +36,13 @@ impl Principal {
     }
 }
 
-impl<F: Borrow<Fact>> Known<F> {
-    pub(super) fn new(fact: F) -> Self {
-        let it = fact.borrow();
-        let of_type = hash::fact_type(&it.issuer, &it.claim_type);
-        Self { of_type, hash: hash::fact(of_type, &it.value), fact }
+impl<T: AsRef<str>> Known<T> {
+    pub(super) fn new(fact: Fact<T>) -> Self {
+        let of_type = hash::fact_type(fact.issuer.as_ref(), fact.claim_type.as_ref());
+        Self { of_type, hash: hash::fact(of_type, fact.value.as_ref()), fact }
     }
 
     pub(super) fn value(&self) -> &str {
-        &self.fact.borrow().value
+        self.fact.value.as_ref()
     }
 }
