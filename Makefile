@@ -10,7 +10,7 @@ AGENT := target/$(TRIPLE)/debug/apc-agent
 # command:package, as Debian calls them.
 NEEDS := cc:gcc runc:runc nft:nftables ip:iproute2 busybox:busybox-static ssh:openssh-client ssh-keyscan:openssh-client nvim:neovim
 
-.PHONY: build agent deps demo test test-release fuzz-long lint bench fuzz clean
+.PHONY: build agent deps demo test test-release fuzz-long lint bench bench-exact fuzz clean
 
 build: agent
 	cargo build --bins
@@ -52,7 +52,12 @@ test-release:
 bench:
 	cargo bench --bench language
 	cargo bench --bench lsp
-	cargo bench --bench decide
+	cargo run --release --manifest-path benches/peers/Cargo.toml --target-dir target
+
+# Instructions, not times: those are the same whatever else the machine does.
+bench-exact:
+	$(MAKE) deps NEEDS=valgrind:valgrind
+	cargo bench --bench exact
 
 # A minute for each target; see fuzz/README.md.
 FUZZ_SECONDS ?= 60

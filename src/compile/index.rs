@@ -114,6 +114,12 @@ impl Index {
         self.places.len().saturating_sub(1)
     }
 
+    /// Gives back the room that was for more.
+    pub(crate) fn shrink_to_fit(&mut self) {
+        self.places.shrink_to_fit();
+        self.next.shrink_to_fit();
+    }
+
     /// In the order in which they were met.
     pub(crate) fn places(&self) -> &[Place] {
         &self.places

@@ -19,7 +19,8 @@ pub(crate) fn policy(slots: &mut Slots, document: usize, policy: &ast::Policy) -
     let mut lowering = Lowering { slots, variables: &variables, nodes: Vec::new() };
     let root = lowering.add(Gate::All(SmallVec::new()));
     lowering.block(&policy.block, root, Place::Realm);
-    let nodes = lowering.nodes;
+    let mut nodes = lowering.nodes;
+    nodes.shrink_to_fit();
     Policy { document, realm, variables, nodes }
 }
 
@@ -71,7 +72,7 @@ impl Lowering<'_> {
             }
             ast::Expr::Comparison(comparison) => {
                 let comparison = self.comparison(comparison);
-                self.add(Gate::Compare(comparison))
+                self.add(Gate::Compare(Box::new(comparison)))
             }
         }
     }

@@ -105,6 +105,8 @@ fn build(mut documents: Vec<(&Source, &Parse)>) -> PolicySet {
             policies.push(policy);
         }
     }
+    policies.shrink_to_fit();
+    index.shrink_to_fit();
     let sources = documents.into_iter().map(|(source, _)| source.clone()).collect();
     let plan = plan::build(&policies, &slots, &index);
     PolicySet { sources, policies, index, slots, plan }

@@ -56,7 +56,7 @@ pub(crate) enum Gate {
     /// One input is.
     Any(SmallVec<[usize; 2]>),
     /// The comparison holds.
-    Compare(Comparison),
+    Compare(Box<Comparison>),
 }
 
 /// A value that a rule asserts.

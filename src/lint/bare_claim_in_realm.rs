@@ -24,7 +24,7 @@
 
 use crate::{
     diagnostic::{Code, Diagnostic, Edit, Fix},
-    lint::{Lint, Report, Set, walk::claims},
+    lint::{Lint, Report, Set},
     source::Span,
 };
 
@@ -36,9 +36,9 @@ impl Lint for BareClaimInRealm {
     }
 
     fn check(&self, set: &Set<'_>, report: &mut Report) {
-        for (source, policy) in set.given() {
-            for place in claims(policy).into_iter().filter(|place| place.bare) {
-                report.push(source, diagnose(place.claim.span));
+        for view in set.views() {
+            for place in view.claims.iter().filter(|place| std::ptr::eq(place.block, &raw const view.policy.block)) {
+                report.push(view.source, diagnose(place.claim.span));
             }
         }
     }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use foldhash::{HashMap, HashSet};
+use smallvec::SmallVec;
 
 use crate::{
     lint::set::PolicyView,
@@ -33,7 +34,7 @@ struct Values<'a> {
     /// Whether values that are not known here can come about: those of facts, or with variables in them.
     open: bool,
     /// Gates that one value opens.
-    waiting: HashMap<&'a str, Vec<usize>>,
+    waiting: HashMap<&'a str, SmallVec<[usize; 2]>>,
     /// Gates that any value opens.
     waiting_any: Vec<usize>,
 }
@@ -41,9 +42,9 @@ struct Values<'a> {
 /// A rule, or a part of its condition: opens when as much of what stands before it has as is missing.
 struct Gate<'a> {
     missing: usize,
-    next: Vec<usize>,
+    next: SmallVec<[usize; 2]>,
     // What a rule asserts.
-    claims: Vec<&'a Claim>,
+    claims: SmallVec<[&'a Claim; 1]>,
 }
 
 impl<'a> Values<'a> {
@@ -67,7 +68,7 @@ pub(super) fn is_of_rules(comparison: &Comparison) -> bool {
 }
 
 /// The constants of which a comparison asks for one; none where it asks for something else.
-pub(super) fn asked(comparison: &Comparison) -> Option<Vec<&str>> {
+pub(super) fn asked(comparison: &Comparison) -> Option<SmallVec<[&str; 2]>> {
     let by_name = matches!(comparison.operator, Operator::Equal | Operator::Equals | Operator::In);
     let constants = || comparison.values.iter().map(|it| it.constant()).collect();
     if by_name { constants() } else { None }
@@ -137,7 +138,7 @@ impl<'a> Chain<'a> {
     }
 
     fn gate(&mut self, missing: usize, next: Option<usize>) -> usize {
-        self.gates.push(Gate { missing, next: Vec::from_iter(next), claims: Vec::new() });
+        self.gates.push(Gate { missing, next: next.into_iter().collect(), claims: SmallVec::new() });
         self.gates.len().saturating_sub(1)
     }
 
@@ -201,7 +202,7 @@ impl<'a> Chain<'a> {
             values.waiting.retain(|text, gates| {
                 let is_live = values.live.contains(text);
                 if is_live {
-                    self.pending.append(gates);
+                    self.pending.extend(gates.drain(..));
                 }
                 !is_live
             });

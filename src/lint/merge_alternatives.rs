@@ -24,7 +24,7 @@
 
 use crate::{
     diagnostic::{Code, Diagnostic},
-    lint::{Lint, Report, Set, walk::conditions},
+    lint::{Lint, Report, Set},
     source::Source,
     syntax::{
         Parse,
@@ -43,10 +43,12 @@ impl Lint for MergeAlternatives {
     }
 
     fn check(&self, set: &Set<'_>, report: &mut Report) {
-        for (at, policy) in set.given() {
-            let Some((source, parse)) = set.documents.get(at) else { continue };
-            for condition in conditions(policy) {
-                check(condition, &mut |alternatives| report.push(at, diagnose(source, parse, alternatives)));
+        for view in set.views() {
+            let Some((source, parse)) = set.documents.get(view.source) else { continue };
+            for rule in &view.rules {
+                check(&rule.rule.condition, &mut |alternatives| {
+                    report.push(view.source, diagnose(source, parse, alternatives));
+                });
             }
         }
     }

@@ -24,7 +24,7 @@
 
 use crate::{
     diagnostic::{Code, Diagnostic, Edit, Fix},
-    lint::{Lint, Report, Set, walk::conditions},
+    lint::{Lint, Report, Set},
     source::Span,
     syntax::ast::Expr,
 };
@@ -37,9 +37,9 @@ impl Lint for MixedOperators {
     }
 
     fn check(&self, set: &Set<'_>, report: &mut Report) {
-        for (source, policy) in set.given() {
-            for condition in conditions(policy) {
-                check(condition, &mut |diagnostic| report.push(source, diagnostic));
+        for view in set.views() {
+            for rule in &view.rules {
+                check(&rule.rule.condition, &mut |diagnostic| report.push(view.source, diagnostic));
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use foldhash::HashMap;
+use smallvec::SmallVec;
 
 use crate::{
     compile::{
@@ -11,7 +12,7 @@ use crate::{
         realm::{Pattern, Variables},
     },
     diagnostic::Diagnostic,
-    lint::{Settings, chain::Chain, walk::comparisons},
+    lint::{Settings, chain::Chain, walk::add_comparisons},
     source::Source,
     syntax::{Parse, ast, vocabulary::RESOURCE_TYPES},
 };
@@ -56,8 +57,11 @@ pub(super) struct RuleView<'a> {
     pub(super) rule: &'a ast::Rule,
     pub(super) outer: Option<usize>,
     /// The numbers of all conditions that must hold, ascending, outer ones too; none where there are too many.
-    conditions: Option<Vec<usize>>,
+    conditions: Option<Numbers>,
 }
+
+/// A few numbers of conditions.
+type Numbers = SmallVec<[usize; 4]>;
 
 /// A claim and the rule that asserts it.
 pub(super) struct ClaimView<'a> {
@@ -184,8 +188,7 @@ impl<'a> Reader<'a> {
         let numbers: Vec<String> = (0..variables.names().len()).map(|it| format!("[{it}]")).collect();
         let bound: Vec<&str> = numbers.iter().map(String::as_str).collect();
         let realm = pattern.text(&bound);
-        let comparisons = comparisons(policy);
-        let (rules, claims) = (Vec::new(), Vec::new());
+        let (rules, claims, comparisons) = (Vec::new(), Vec::new(), Vec::new());
         let mut view = PolicyView { source, policy, readable, realm, variables, rules, claims, comparisons };
         self.block(&mut view, &policy.block, None);
         view
@@ -197,6 +200,7 @@ impl<'a> Reader<'a> {
                 ast::Item::Claim(claim) => view.claims.push(ClaimView { claim, rule, block }),
                 ast::Item::Block(block) => self.block(view, block, rule),
                 ast::Item::Rule(inner) => {
+                    add_comparisons(&mut view.comparisons, &inner.condition);
                     let conditions = self.conditions(view, inner, rule);
                     view.rules.push(RuleView { rule: inner, outer: rule, conditions });
                     let number = view.rules.len().saturating_sub(1);
@@ -206,14 +210,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn conditions(&mut self, view: &PolicyView<'a>, rule: &'a ast::Rule, outer: Option<usize>) -> Option<Vec<usize>> {
-        let mut parts = Vec::new();
+    fn conditions(&mut self, view: &PolicyView<'a>, rule: &'a ast::Rule, outer: Option<usize>) -> Option<Numbers> {
+        let mut parts = SmallVec::new();
         add_conjuncts(&mut parts, &rule.condition);
         let outer = view.conditions(outer)?;
         if parts.len().saturating_add(outer.len()) > CONDITIONS_COMPARED_MAX {
             return None;
         }
-        let mut all = outer.to_vec();
+        let mut all = Numbers::from_slice(outer);
         all.extend(parts.into_iter().map(|part| self.number(view, part)));
         all.sort_unstable();
         all.dedup();
@@ -234,7 +238,7 @@ impl<'a> Reader<'a> {
 }
 
 /// The parts of `a && b && c`.
-fn add_conjuncts<'a>(out: &mut Vec<&'a ast::Expr>, expr: &'a ast::Expr) {
+fn add_conjuncts<'a>(out: &mut SmallVec<[&'a ast::Expr; 4]>, expr: &'a ast::Expr) {
     match expr {
         ast::Expr::Group(inner, _) => add_conjuncts(out, inner),
         ast::Expr::And(parts) => {

@@ -11,29 +11,27 @@ pub(crate) struct ClaimPlace<'a> {
     pub(crate) claim: &'a Claim,
     /// Whether a condition stands around it.
     pub(crate) conditional: bool,
-    /// Whether no braces but the policy's own stand around it.
-    pub(crate) bare: bool,
 }
 
 /// All claims of a policy, in source order.
 pub(crate) fn claims(policy: &Policy) -> Vec<ClaimPlace<'_>> {
     let mut out = Vec::new();
-    add_claims(&mut out, &policy.block, false, true);
+    add_claims(&mut out, &policy.block, false);
     out
 }
 
-fn add_claims<'a>(out: &mut Vec<ClaimPlace<'a>>, block: &'a Block, conditional: bool, bare: bool) {
+fn add_claims<'a>(out: &mut Vec<ClaimPlace<'a>>, block: &'a Block, conditional: bool) {
     for item in &block.items {
         match item {
-            Item::Claim(claim) => out.push(ClaimPlace { claim, conditional, bare }),
-            Item::Block(block) => add_claims(out, block, conditional, false),
-            Item::Rule(rule) => add_claims(out, &rule.block, true, false),
+            Item::Claim(claim) => out.push(ClaimPlace { claim, conditional }),
+            Item::Block(block) => add_claims(out, block, conditional),
+            Item::Rule(rule) => add_claims(out, &rule.block, true),
         }
     }
 }
 
 /// The conditions of all rules of a policy, in source order.
-pub(crate) fn conditions(policy: &Policy) -> Vec<&Expr> {
+fn conditions(policy: &Policy) -> Vec<&Expr> {
     let mut out = Vec::new();
     add_conditions(&mut out, &policy.block);
     out
@@ -68,7 +66,8 @@ pub(crate) fn expr_comparisons(condition: &Expr) -> Vec<&Comparison> {
     out
 }
 
-fn add_comparisons<'a>(out: &mut Vec<&'a Comparison>, expr: &'a Expr) {
+/// Adds all comparisons of a condition, in source order.
+pub(crate) fn add_comparisons<'a>(out: &mut Vec<&'a Comparison>, expr: &'a Expr) {
     match expr {
         Expr::Comparison(comparison) => out.push(comparison),
         Expr::Group(inner, _) => add_comparisons(out, inner),

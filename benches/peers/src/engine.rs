@@ -1,0 +1,119 @@
+//! What is asked of every engine, and what its answers cost.
+
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+/// Calls that are timed as one where a single one is too short for the clock.
+const BATCH: usize = 32;
+
+/// Rounds through all questions, half of them of single calls.
+const ROUNDS: usize = 40;
+
+/// How long one engine is asked about one thing. Who takes milliseconds is asked less often.
+const PATIENCE: Duration = Duration::from_millis(1_500);
+
+/// A call that takes longer is timed alone.
+const SLOW: Duration = Duration::from_micros(20);
+
+/// A user who wants into a sandbox, by number.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Question {
+    pub(crate) sandbox: usize,
+    pub(crate) user: usize,
+}
+
+/// One engine in one of the ways to use it, loaded, with the questions in the form in which it takes them.
+pub(crate) trait Engine {
+    /// Takes the questions over; what an application would prepare once for a principal is prepared here.
+    fn prepare(&mut self, questions: &[Question]);
+
+    /// Whether the user of a question is let in.
+    fn allows(&mut self, question: usize) -> bool;
+}
+
+/// Nanoseconds of one call: the median, and what 99 in a hundred stay below.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cost {
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+}
+
+/// What is known of one engine's times.
+#[derive(Default)]
+struct Times {
+    batches: Vec<f64>,
+    singles: Vec<Duration>,
+    spent: Duration,
+}
+
+/// Asks several engines the same questions, in turn, so that what disturbs one disturbs the others.
+///
+/// Fails where one of them does not give the `expected` answer. Answers how many answers were compared, too.
+pub(crate) fn costs(engines: &mut [&mut dyn Engine], questions: &[Question], expected: bool) -> (Vec<Cost>, usize) {
+    let mut all: Vec<Times> = engines.iter().map(|_| Times::default()).collect();
+    let mut compared = 0;
+    for engine in engines.iter_mut() {
+        engine.prepare(questions);
+    }
+    for round in 0..ROUNDS {
+        for (engine, times) in engines.iter_mut().zip(&mut all) {
+            let start = Instant::now();
+            assert_eq!(engine.allows(black_box(0)), expected);
+            let is_slow = start.elapsed() > SLOW;
+            let left = |spent: Duration| PATIENCE.checked_sub(spent).is_some_and(|it| !it.is_zero());
+            let alone = is_slow || round % 2 == 1;
+            for batch in (0..questions.len()).step_by(BATCH).take_while(|it| it + BATCH <= questions.len()) {
+                let begin = Instant::now();
+                if !left(times.spent) {
+                    break;
+                }
+                for question in batch..batch + BATCH {
+                    let start = Instant::now();
+                    if alone {
+                        assert_eq!(engine.allows(black_box(question)), expected, "question {question}");
+                        times.singles.push(start.elapsed());
+                        compared += 1;
+                    }
+                    if is_slow && !left(times.spent + begin.elapsed()) {
+                        break;
+                    }
+                }
+                if !alone {
+                    let start = Instant::now();
+                    for question in batch..batch + BATCH {
+                        assert_eq!(engine.allows(black_box(question)), expected, "question {question}");
+                    }
+                    times.batches.push(start.elapsed().as_nanos() as f64 / BATCH as f64);
+                    compared += BATCH;
+                }
+                if is_slow {
+                    times.spent += begin.elapsed();
+                }
+            }
+        }
+    }
+    (all.into_iter().map(cost).collect(), compared)
+}
+
+fn cost(times: Times) -> Cost {
+    let nanoseconds = |it: Duration| it.saturating_sub(timer()).as_nanos() as f64;
+    let p99 = nanoseconds(at_rank(times.singles.clone(), 99, Duration::cmp));
+    let p50 = match times.batches.is_empty() {
+        true => nanoseconds(at_rank(times.singles, 50, Duration::cmp)),
+        false => at_rank(times.batches, 50, f64::total_cmp),
+    };
+    Cost { p50, p99 }
+}
+
+/// What so many in a hundred do not exceed.
+fn at_rank<T: Copy>(mut all: Vec<T>, percent: usize, order: fn(&T, &T) -> std::cmp::Ordering) -> T {
+    all.sort_unstable_by(order);
+    all.get(all.len() * percent / 100).copied().expect("times were taken")
+}
+
+/// What reading the clock takes.
+pub(crate) fn timer() -> Duration {
+    at_rank((0..10_000).map(|_| Instant::now().elapsed()).collect(), 50, Duration::cmp)
+}
