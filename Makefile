@@ -10,7 +10,7 @@ AGENT := target/$(TRIPLE)/debug/apc-agent
 # command:package, as Debian calls them.
 NEEDS := cc:gcc runc:runc nft:nftables ip:iproute2 busybox:busybox-static ssh:openssh-client ssh-keyscan:openssh-client nvim:neovim
 
-.PHONY: build agent deps demo test test-release fuzz-long lint bench bench-exact fuzz clean
+.PHONY: build agent deps demo test test-release fuzz-long lint bench bench-exact bench-gate fuzz clean
 
 build: agent
 	cargo build --bins
@@ -58,6 +58,15 @@ bench:
 bench-exact:
 	$(MAKE) deps NEEDS=valgrind:valgrind
 	cargo bench --bench exact
+
+# The whole gate beside OpenSSH, with real containers: as root, and best on a machine that does nothing else.
+bench-gate: NEEDS += sshd:openssh-server
+bench-gate: deps
+	RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --target $(TRIPLE) \
+	    --no-default-features --features static-agent --bin apc-agent
+	mkdir -p target/release
+	install -m 0755 target/$(TRIPLE)/release/apc-agent target/release/apc-agent
+	cargo bench --bench gate
 
 # A minute for each target; see fuzz/README.md.
 FUZZ_SECONDS ?= 60
