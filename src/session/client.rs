@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::session::{
     flow::{FlowError, Receiving, Sending},
     frame::{DATA_BYTES_MAX, Exit, Frame, FrameError, Size, Stream},
+    take_front,
 };
 
 /// Input that waits for credit.
@@ -416,7 +417,7 @@ impl Side {
         let bytes = self.input.len().min(self.sending.room()).min(DATA_BYTES_MAX);
         if 0 < bytes {
             self.sending.sent(bytes);
-            return Some(Frame::Stdin(stream, self.input.drain(..bytes).collect()));
+            return Some(Frame::Stdin(stream, take_front(&mut self.input, bytes)));
         }
         let is_end = self.input_end == InputEnd::Known && self.input.is_empty();
         is_end.then(|| {

@@ -13,6 +13,8 @@ use std::{
 
 use tokio::sync::Notify;
 
+use crate::session::take_front;
+
 /// Bytes that a peer may have under way on one channel.
 pub(in crate::ssh) const WINDOW_BYTES: u32 = 256 * 1024;
 
@@ -155,7 +157,7 @@ impl<M> State<M> {
                     self.order.push_front(Run::Data { stderr, length: length.saturating_sub(taken) });
                 }
                 let count = usize::try_from(taken).unwrap_or(0).min(self.bytes.len());
-                Some(Item::Data { stderr, bytes: self.bytes.drain(..count).collect() })
+                Some(Item::Data { stderr, bytes: take_front(&mut self.bytes, count) })
             }
         }
     }

@@ -132,7 +132,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
             self.written = 0;
         }
         let count = bytes.len().min(self.room());
-        self.outgoing.extend(bytes.iter().take(count));
+        self.outgoing.extend_from_slice(bytes.get(..count).unwrap_or_default());
         count
     }
 }

@@ -3,11 +3,11 @@
 use crate::{
     compile::{
         PolicySet,
-        plan::{IN_LOCAL, KEYED, Op, Plan, Production, SPECIAL, UNCLEAR, Unit, VARIABLES_MAX, WORLD},
+        plan::{IN_LOCAL, KEYED, Op, Plan, Production, SPECIAL, UNCLEAR, Unit, VARIABLES_MAX, WORLD, hash},
         set::Gate,
         slots::Slot,
     },
-    eval::verdict::principal::Known,
+    eval::verdict::principal::{Facts, Known},
     syntax::fqn::FqnRef,
 };
 
@@ -34,7 +34,7 @@ const COST_MAX: usize = 16_384;
 pub(super) struct Ask<'a, T> {
     set: &'a PolicySet,
     plan: &'a Plan,
-    facts: &'a [Known<T>],
+    facts: Facts<'a, T>,
     target: FqnRef<'a>,
     units: Few<u32, UNITS_MAX>,
     claims: Few<(u32, Found), CLAIMS_MAX>,
@@ -89,7 +89,7 @@ impl<T: Copy + Default, const N: usize> Few<T, N> {
 }
 
 impl<'a, T: AsRef<str>> Ask<'a, T> {
-    pub(super) fn new(set: &'a PolicySet, plan: &'a Plan, facts: &'a [Known<T>], target: FqnRef<'a>) -> Self {
+    pub(super) fn new(set: &'a PolicySet, plan: &'a Plan, facts: Facts<'a, T>, target: FqnRef<'a>) -> Self {
         let (units, claims) = (Few::new(), Few::new());
         Self { set, plan, facts, target, units, claims, depth: 0, left: COST_MAX, unclear: false, special: false }
     }
@@ -231,11 +231,11 @@ impl<'a, T: AsRef<str>> Ask<'a, T> {
         if tried.is_some() || unit.flags & KEYED == 0 {
             return tried;
         }
-        if self.spend(facts.len()).is_none() {
+        if self.spend(facts.hashes.len()).is_none() {
             self.unclear = true;
             return None;
         }
-        facts.iter().flat_map(|it| plan.keyed(unit, claim, it.hash)).find(|it| self.opens(unit, it.gate))
+        facts.hashes.iter().flat_map(|it| plan.keyed(unit, claim, *it)).find(|it| self.opens(unit, it.gate))
     }
 
     fn spend(&mut self, cost: usize) -> Option<()> {
@@ -274,15 +274,16 @@ impl<'a, T: AsRef<str>> Ask<'a, T> {
                 Some(!ends)
             }
             Op::Fact => {
-                self.spend(self.facts.len().checked_mul(usize::try_from(count).ok()?)?)?;
+                self.spend(self.facts.hashes.len().checked_mul(usize::try_from(count).ok()?)?)?;
                 self.has_fact(count, at)
             }
             Op::Bound => {
-                self.spend(self.facts.len())?;
+                self.spend(self.facts.hashes.len())?;
                 let [slot, low, high, variable] = self.plan.bytes().numbers(at)?;
                 let (slot, of_type) = (numbered(slot)?, wide(low, high));
                 let bound = self.bound(unit, variable)?;
-                Some(self.facts.iter().any(|it| it.of_type == of_type && it.value() == bound && self.is_of(it, slot)))
+                let mut facts = self.facts.with_hash(hash::fact(of_type, bound));
+                Some(facts.any(|it| it.value() == bound && self.is_of(it, slot)))
             }
             Op::Other => {
                 let [low, high, policy, node] = self.plan.bytes().numbers(at)?;
@@ -309,9 +310,7 @@ impl<'a, T: AsRef<str>> Ask<'a, T> {
         for _ in 0..count {
             let [low, high, length] = bytes.numbers(at)?;
             let text = at.checked_add(12)?;
-            let hash = wide(low, high);
-            let is_it = |it: &&Known<T>| it.hash == hash && self.is_of(it, slot);
-            for fact in self.facts.iter().filter(is_it) {
+            for fact in self.facts.with_hash(wide(low, high)).filter(|it| self.is_of(it, slot)) {
                 if bytes.slice(text, length)? == fact.value().as_bytes() {
                     return Some(true);
                 }
@@ -335,7 +334,7 @@ impl<'a, T: AsRef<str>> Ask<'a, T> {
         for (variable, segment) in self.plan.bindings(unit) {
             *bound.get_mut(usize::try_from(variable).ok()?)? = self.segment(segment)?;
         }
-        let facts = self.facts;
+        let facts = self.facts.known;
         self.spend(facts.len())?;
         let bytes: usize = facts.iter().filter(|it| it.of_type == of_type).map(|it| it.value().len()).sum();
         self.spend(bytes / 16)?;

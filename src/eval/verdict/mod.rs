@@ -19,7 +19,7 @@ use crate::{
         run::Run,
         verdict::{
             ask::{Ask, Rule},
-            principal::Known,
+            principal::{Facts, Known},
         },
         want,
     },
@@ -89,9 +89,10 @@ impl Reason {
 /// # Ok::<(), gatehouse::source::SourceError>(())
 /// ```
 pub fn verdict(set: &PolicySet, request: &Request) -> Verdict {
-    let facts: Vec<Known<&str>> = request.facts().iter().map(|it| Known::new(it.as_text())).collect();
+    let (hashes, all): (Vec<u64>, Vec<_>) = request.facts().iter().map(|it| Known::hashed(it.as_text())).unzip();
+    let facts = Facts { hashes: &hashes, known: &all };
     let target = request.target().to_string();
-    let known = FqnRef::parse(&target).ok().and_then(|target| known(set, &facts, target, request.want()));
+    let known = FqnRef::parse(&target).ok().and_then(|target| known(set, facts, target, request.want()));
     known.unwrap_or_else(|| decided(set, request))
 }
 
@@ -112,7 +113,7 @@ pub fn verdict_for<T: AsRef<str>>(
     if let Some(verdict) = known(set, principal.facts(), name, want) {
         return Ok(verdict);
     }
-    let facts = principal.facts().iter().map(|it| it.fact.clone()).collect();
+    let facts = principal.facts().known.iter().map(|it| it.fact.clone()).collect();
     Ok(decided(set, &Request::new(target, facts, owned(want), None)?))
 }
 
@@ -147,10 +148,14 @@ pub fn verdict_of_text(
 ) -> Result<Verdict, BadRequest> {
     let name = FqnRef::parse(target)?;
     check_facts(facts)?;
-    // Filled where it stands: it is large, and would be moved.
+    // Filled where they stand: they are large, and would be moved.
+    let mut hashes: SmallVec<[u64; TEXT_FACTS_MAX]> = SmallVec::new();
     let mut all: SmallVec<[Known<&str>; TEXT_FACTS_MAX]> = SmallVec::new();
-    all.extend(facts.iter().copied().map(Known::new));
-    if let Some(verdict) = known(set, &all, name, want) {
+    for (hash, fact) in facts.iter().copied().map(Known::hashed) {
+        hashes.push(hash);
+        all.push(fact);
+    }
+    if let Some(verdict) = known(set, Facts { hashes: &hashes, known: &all }, name, want) {
         return Ok(verdict);
     }
     let facts = facts.iter().copied().map(Fact::to_owned).collect();
@@ -164,7 +169,7 @@ fn owned<T: AsRef<str>>(want: &[Claim<T>]) -> Vec<Claim> {
 /// The verdict, where looking up tells it.
 fn known<T: AsRef<str>, W: AsRef<str>>(
     set: &PolicySet,
-    facts: &[Known<T>],
+    facts: Facts<'_, T>,
     target: FqnRef<'_>,
     want: &[Claim<W>],
 ) -> Option<Verdict> {
