@@ -56,9 +56,10 @@ impl Engine for Prepared<'_> {
 /// Facts, name and claims as text.
 pub(crate) struct Text<'a> {
     set: &'a PolicySet,
+    /// What else is known of everyone.
     facts: Vec<Fact>,
     want: [Claim<&'static str>; 1],
-    questions: Vec<(String, Vec<Fact>)>,
+    questions: Vec<(String, String)>,
 }
 
 impl<'a> Text<'a> {
@@ -69,18 +70,19 @@ impl<'a> Text<'a> {
 
 impl Engine for Text<'_> {
     fn prepare(&mut self, questions: &[Question]) {
-        let question = |it: &Question| (texts::target(it.sandbox), facts(&self.facts, it.user));
-        self.questions = questions.iter().map(question).collect();
+        self.questions = questions.iter().map(|it| (texts::target(it.sandbox), texts::user(it.user))).collect();
     }
 
     fn allows(&mut self, question: usize) -> bool {
         const NONE: Fact<&str> = Fact { issuer: "", claim_type: "", value: "" };
-        let (target, facts) = &self.questions[question];
+        let (target, user) = &self.questions[question];
+        let count = self.facts.len() + 1;
         let mut texts = [NONE; 64];
-        for (text, fact) in texts.iter_mut().zip(facts) {
+        texts[0] = Fact { issuer: ISSUER, claim_type: "name", value: user };
+        for (text, fact) in texts[1..count].iter_mut().zip(&self.facts) {
             *text = fact.as_text();
         }
-        verdict_of_text(self.set, &texts[..facts.len()], target, &self.want).is_ok_and(|it| it.is_allowed())
+        verdict_of_text(self.set, &texts[..count], target, &self.want).is_ok_and(|it| it.is_allowed())
     }
 }
 
