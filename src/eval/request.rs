@@ -181,8 +181,14 @@ fn check_wants(want: &[Claim]) -> Result<(), BadRequest> {
 /// Checks facts as [`Request::new`] does, in whatever order they come and how often; without `now`.
 pub(crate) fn check_facts(facts: &[Fact<&str>]) -> Result<(), BadRequest> {
     check_size(facts)?;
+    let mut last: Option<&Fact<&str>> = None;
     for fact in facts {
-        fact.check(None)?;
+        // Groups come one after the other: what they are groups of is looked at once.
+        if !last.is_some_and(|it| it.is_of_type_of(fact)) {
+            fact.check_type(None)?;
+        }
+        fact.check_value()?;
+        last = Some(fact);
     }
     // No more than there are context types, and two of the platform's.
     let mut single: SmallVec<[&Fact<&str>; 32]> = SmallVec::new();
@@ -270,17 +276,22 @@ impl Fact<&str> {
         Fact::new(self.issuer, self.claim_type, self.value)
     }
 
-    fn is_of_type_of(&self, other: &Self) -> bool {
-        (self.issuer, self.claim_type) == (other.issuer, other.claim_type)
+    pub(crate) fn is_of_type_of(&self, other: &Self) -> bool {
+        self.claim_type == other.claim_type && self.issuer == other.issuer
     }
 
     fn check(&self, now: Option<Now>) -> Result<(), BadRequest> {
+        self.check_type(now)?;
+        self.check_value()
+    }
+
+    /// What does not depend on the value.
+    fn check_type(&self, now: Option<Now>) -> Result<(), BadRequest> {
         if self.claim_type.is_empty() {
             return Err(BadRequest::EmptyType);
         }
-        for text in [self.issuer, self.claim_type, self.value] {
-            check_text(text)?;
-        }
+        check_text(self.issuer)?;
+        check_text(self.claim_type)?;
         if !self.issuer.is_empty() {
             return Ok(());
         }
@@ -290,7 +301,12 @@ impl Fact<&str> {
         if now.is_some() && self.claim_type.starts_with("time.") {
             return Err(BadRequest::TimeTwice(self.claim_type.to_owned()));
         }
-        if self.is_possible_context() { Ok(()) } else { Err(self.bad_context()) }
+        Ok(())
+    }
+
+    fn check_value(&self) -> Result<(), BadRequest> {
+        check_text(self.value)?;
+        if !self.issuer.is_empty() || self.is_possible_context() { Ok(()) } else { Err(self.bad_context()) }
     }
 
     /// Whether the engine could say this of an operation. A handshake's other side is a name as strict as the target,

@@ -6,6 +6,9 @@ use plotters::prelude::*;
 
 use crate::table::{Table, folder};
 
+/// How many times as high as the one below a label stands at least.
+const LABEL_APART: f64 = 1.7;
+
 /// Writes `growth.svg` beside the table.
 pub(crate) fn write(table: &Table) {
     draw(table).expect("the picture can be drawn");
@@ -14,8 +17,8 @@ pub(crate) fn write(table: &Table) {
 fn draw(table: &Table) -> Result<(), Box<dyn Error>> {
     let mut curves: BTreeMap<(&str, &str), Vec<(f64, f64)>> = BTreeMap::new();
     for row in &table.rows {
-        // Variants that differ in their facts alone lie upon each other.
-        if !row.variant.contains(',') {
+        // Variants that differ in their facts alone lie upon each other; what explains answers another question.
+        if !row.variant.contains(',') && row.variant != "explained" {
             curves.entry((row.engine, row.variant)).or_default().push((row.policies as f64, row.allow.p50));
         }
     }
@@ -38,20 +41,24 @@ fn draw(table: &Table) -> Result<(), Box<dyn Error>> {
         .y_label_formatter(&|it| format!("{it:.0}"))
         .light_line_style(WHITE)
         .draw()?;
-    for (at, ((engine, variant), points)) in curves.iter().enumerate() {
-        let is_ours = matches!(*engine, "gatehouse" | "by hand");
-        let color = if is_ours { Palette99::pick(at).to_rgba() } else { RGBColor(150, 150, 150).to_rgba() };
-        let style = color.stroke_width(if is_ours { 3 } else { 1 });
-        chart.draw_series(LineSeries::new(points.iter().copied(), style))?;
+    let mut labels: Vec<(f64, f64, String)> = Vec::new();
+    for ((engine, variant), points) in &curves {
+        let (color, width) = match (*engine, *variant) {
+            ("gatehouse", "prepared") => (RGBColor(0, 110, 90), 3),
+            ("gatehouse", _) => (RGBColor(90, 180, 160), 3),
+            ("by hand", _) => (RGBColor(30, 60, 160), 3),
+            _ => (RGBColor(150, 150, 150), 1),
+        };
+        chart.draw_series(LineSeries::new(points.iter().copied(), color.stroke_width(width)))?;
         chart.draw_series(points.iter().map(|it| Circle::new(*it, 3, color.filled())))?;
-        if let Some(last) = points.last() {
-            let label = Text::new(
-                format!("{engine}, {variant}"),
-                (last.0 * 1.25, last.1 * 1.15),
-                ("sans-serif", 13).into_font(),
-            );
-            chart.draw_series([label])?;
-        }
+        labels.extend(points.last().map(|last| (last.0, last.1, format!("{engine}, {variant}"))));
+    }
+    labels.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let mut below = 0.0;
+    for (x, y, text) in labels {
+        // Else those of curves that end side by side would lie upon each other.
+        below = f64::max(y, below * LABEL_APART);
+        chart.draw_series([Text::new(text, (x * 1.25, below * 1.15), ("sans-serif", 13).into_font())])?;
     }
     area.present()?;
     Ok(())

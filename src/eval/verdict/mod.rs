@@ -151,9 +151,13 @@ pub fn verdict_of_text(
     // Filled where they stand: they are large, and would be moved.
     let mut hashes: SmallVec<[u64; TEXT_FACTS_MAX]> = SmallVec::new();
     let mut all: SmallVec<[Known<&str>; TEXT_FACTS_MAX]> = SmallVec::new();
-    for (hash, fact) in facts.iter().copied().map(Known::hashed) {
+    for fact in facts {
+        let (hash, known) = match all.last() {
+            Some(last) if last.fact.is_of_type_of(fact) => Known::hashed_with(last.of_type, *fact),
+            Some(_) | None => Known::hashed(*fact),
+        };
         hashes.push(hash);
-        all.push(fact);
+        all.push(known);
     }
     if let Some(verdict) = known(set, Facts { hashes: &hashes, known: &all }, name, want) {
         return Ok(verdict);

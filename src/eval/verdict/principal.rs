@@ -57,6 +57,11 @@ impl<T: AsRef<str>> Known<T> {
     /// A fact, and the hash of all of it before it.
     pub(super) fn hashed(fact: Fact<T>) -> (u64, Self) {
         let of_type = hash::fact_type(fact.issuer.as_ref(), fact.claim_type.as_ref());
+        Self::hashed_with(of_type, fact)
+    }
+
+    /// The same where the hash of its issuer and type is known.
+    pub(super) fn hashed_with(of_type: u64, fact: Fact<T>) -> (u64, Self) {
         (hash::fact(of_type, fact.value.as_ref()), Self { of_type, fact })
     }
 
