@@ -63,7 +63,7 @@ pub struct Rule {
 }
 
 /// Items in braces.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Block {
     /// In source order.
     pub items: Vec<Item>,
@@ -271,6 +271,39 @@ pub enum Segment {
     Literal(Name),
     /// `[name]`; the name is without the brackets, its span with them.
     Variable(Name),
+}
+
+// What is derived would keep several items on the stack at each level of nesting.
+impl Clone for Block {
+    #[inline(never)]
+    fn clone(&self) -> Self {
+        let mut items = Vec::with_capacity(self.items.len());
+        for item in &self.items {
+            match item {
+                Item::Claim(claim) => push_claim(&mut items, claim),
+                Item::Block(block) => push_block(&mut items, block.clone()),
+                Item::Rule(rule) => push_rule(&mut items, rule, rule.block.clone()),
+            }
+        }
+        Self { items, span: self.span }
+    }
+}
+
+#[inline(never)]
+fn push_claim(items: &mut Vec<Item>, claim: &Claim) {
+    items.push(Item::Claim(claim.clone()));
+}
+
+#[inline(never)]
+fn push_block(items: &mut Vec<Item>, block: Block) {
+    items.push(Item::Block(block));
+}
+
+/// Adds a copy of a rule, whose block was copied before.
+#[inline(never)]
+fn push_rule(items: &mut Vec<Item>, rule: &Rule, block: Block) {
+    let (keyword, condition, span) = (rule.keyword, rule.condition.clone(), rule.span);
+    items.push(Item::Rule(Rule { keyword, condition, block, span }));
 }
 
 impl Segment {

@@ -23,9 +23,9 @@ pub(crate) type Parsed<'a, T> = IResult<Stream<'a>, T, Trouble>;
 pub(crate) struct Stream<'a> {
     /// Those read already, too.
     all: &'a [Lexeme<'a>],
-    // INVARIANT (bounds): `at <= stop <= all.len()`.
-    at: usize,
-    stop: usize,
+    // INVARIANT (bounds): `at <= stop <= all.len()`. No document has as many lexemes as 32 bits count.
+    at: u32,
+    stop: u32,
 }
 
 /// Why a parser could not go on.
@@ -36,7 +36,7 @@ pub(crate) enum Trouble {
         /// What belongs there.
         wanted: &'static str,
         /// Which lexeme stands there, counted from the first; none at the end of the text.
-        at: usize,
+        at: u32,
     },
     /// It was told already.
     Reported,
@@ -45,15 +45,15 @@ pub(crate) enum Trouble {
 impl<'a> Stream<'a> {
     /// All lexemes of a text.
     pub(crate) fn new(all: &'a [Lexeme<'a>]) -> Self {
-        Self { all, at: 0, stop: all.len() }
+        Self { all, at: 0, stop: number(all.len()) }
     }
 
     fn rest(self) -> &'a [Lexeme<'a>] {
-        self.all.get(self.at..self.stop).unwrap_or_default()
+        self.all.get(index(self.at)..index(self.stop)).unwrap_or_default()
     }
 
     /// The same from another lexeme on.
-    pub(crate) fn seek(self, at: usize) -> Self {
+    pub(crate) fn seek(self, at: u32) -> Self {
         Self { at: at.min(self.stop), ..self }
     }
 
@@ -89,7 +89,7 @@ impl<'a> Stream<'a> {
 
     /// What was read last.
     pub(crate) fn before(self) -> Option<Lexeme<'a>> {
-        self.at.checked_sub(1).and_then(|it| self.all.get(it)).copied()
+        self.at.checked_sub(1).and_then(|it| self.all.get(index(it))).copied()
     }
 
     /// Where the next lexeme stands, or the end of the last one.
@@ -104,12 +104,12 @@ impl<'a> Stream<'a> {
 
     /// The same from the first lexeme on that begins at this offset or behind it.
     pub(crate) fn seek_offset(self, offset: usize) -> Self {
-        self.seek(self.all.partition_point(|it| it.span.start < offset))
+        self.seek(number(self.all.partition_point(|it| it.span.start < offset)))
     }
 
     /// How many lexemes were read since `earlier`.
     pub(crate) fn since(self, earlier: Self) -> usize {
-        self.at.saturating_sub(earlier.at)
+        index(self.at.saturating_sub(earlier.at))
     }
 
     /// The error that `wanted` does not stand here.
@@ -120,6 +120,14 @@ impl<'a> Stream<'a> {
             Some(_) | None => Trouble::Unexpected { wanted, at: self.at },
         })
     }
+}
+
+fn index(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn number(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
 }
 
 impl Lexeme<'_> {
@@ -156,12 +164,12 @@ impl<'a> Input for Stream<'a> {
         self.rest().len()
     }
 
-    fn take(&self, index: usize) -> Self {
-        Self { stop: self.at.saturating_add(index).min(self.stop), ..*self }
+    fn take(&self, count: usize) -> Self {
+        Self { stop: self.at.saturating_add(number(count)).min(self.stop), ..*self }
     }
 
-    fn take_from(&self, index: usize) -> Self {
-        Self { at: self.at.saturating_add(index).min(self.stop), ..*self }
+    fn take_from(&self, count: usize) -> Self {
+        Self { at: self.at.saturating_add(number(count)).min(self.stop), ..*self }
     }
 
     fn take_split(&self, index: usize) -> (Self, Self) {

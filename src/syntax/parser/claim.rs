@@ -6,7 +6,7 @@ use crate::{
     diagnostic::{Code, Diagnostic, Edit, Fix, printable::short},
     source::Span,
     syntax::{
-        ast::{Asserted, Claim, Name},
+        ast::{Asserted, Claim, Item, Name},
         lexer::Lexeme,
         parser::{Reader, recover},
         stream::{Parsed, Stream},
@@ -15,12 +15,13 @@ use crate::{
 };
 
 impl<'a> Reader<'a> {
-    /// A claim; none where it has no value, which was told.
+    /// Adds a claim; none where it has no value, which was told.
     ///
     /// ```ebnf
     /// claim = claim_type , asserted , { "," , asserted } ;
     /// ```
-    pub(super) fn claim(&mut self, input: Stream<'a>) -> Parsed<'a, Option<Claim>> {
+    #[inline(never)]
+    pub(super) fn claim(&mut self, input: Stream<'a>, out: &mut Vec<Item>) -> Parsed<'a, ()> {
         let (rest, claim_type) = self.asserted_type(input)?;
         let mut rest = self.skip_operator(rest);
         let mut asserted = SmallVec::new();
@@ -54,12 +55,13 @@ impl<'a> Reader<'a> {
             self.forgotten_commas(&claim_type, &gaps);
         }
         if asserted.is_empty() {
-            return Ok((rest, None));
+            return Ok((rest, ()));
         }
         let span = claim_type.span.to(rest.gap());
         let claim = Claim { claim_type, asserted, span };
         self.check_claim(&claim);
-        Ok((rest, Some(claim)))
+        out.push(Item::Claim(claim));
+        Ok((rest, ()))
     }
 
     /// ```ebnf

@@ -47,6 +47,7 @@ impl<'a> Reader<'a> {
     /// ```ebnf
     /// item = rule | block | claim ;
     /// ```
+    #[inline]
     fn item(&mut self, input: Stream<'a>, out: &mut Vec<Item>) -> Parsed<'a, ()> {
         let input = self.skip_else(input);
         match input.token() {
@@ -56,16 +57,9 @@ impl<'a> Reader<'a> {
                 Ok((rest, ()))
             }
             Some(Token::Word) if input.is_word("if") || recover::is_misspelled_if(input) => self.rule(input, out),
-            Some(Token::Word) => self.claim_item(input, out),
+            Some(Token::Word) => self.claim(input, out),
             _ => Err(input.unexpected("a claim, `if` or `{`")),
         }
-    }
-
-    #[inline(never)]
-    fn claim_item(&mut self, input: Stream<'a>, out: &mut Vec<Item>) -> Parsed<'a, ()> {
-        let (rest, claim) = self.claim(input)?;
-        out.extend(claim.map(Item::Claim));
-        Ok((rest, ()))
     }
 
     /// A rule; none where its condition could not be read. Its block is read all the same.
@@ -73,6 +67,7 @@ impl<'a> Reader<'a> {
     /// ```ebnf
     /// rule = "if" , "(" , expr , ")" , block ;
     /// ```
+    #[inline]
     fn rule(&mut self, input: Stream<'a>, out: &mut Vec<Item>) -> Parsed<'a, ()> {
         let outer = self.exprs.len();
         let (rest, ()) = self.condition(input)?;
