@@ -2,7 +2,9 @@
 //!
 //! Each user may enter their own sandbox; one policy in a hundred grants by a role. Every engine is asked in the way in
 //! which its language would say that, and in the way in which it bears many sandboxes. Answers are compared with what is
-//! expected; who answers otherwise ends the run. `GATEHOUSE_POLICIES` is the largest size (100,000 if it is not given).
+//! expected; who answers otherwise ends the run. Nobody is asked about a sandbox that is open to a group: Casbin, and CEL
+//! over a map, have its name in the place of an owner's, which makes them simpler than the others. Memory is what loading
+//! leaves behind, without the text that was loaded. `GATEHOUSE_POLICIES` is the largest size (100,000 if it is not given).
 
 mod by_hand;
 mod cedar;
