@@ -77,6 +77,11 @@ impl Source {
         &self.inner.text
     }
 
+    /// Whether two have the same text; free where one is a clone of the other.
+    pub(crate) fn has_text_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner) || self.inner.text == other.inner.text
+    }
+
     /// The text at a span; empty where the span does not fit.
     pub fn slice(&self, span: Span) -> &str {
         self.text().get(span.range()).unwrap_or_default()

@@ -68,7 +68,11 @@ struct Place<'a> {
     variables: Variables,
 }
 
-/// Whether a block, or one in it, asserts a scalar or what no rule may assert.
+/// Whether a policy asserts something that is looked at here: what has one value only, or what no rule may assert.
+pub(super) fn asserts_scalar(policy: &ast::Policy) -> bool {
+    asserts_some(&policy.block, &policy.realm.resource_type.text)
+}
+
 fn asserts_some(block: &ast::Block, on: &str) -> bool {
     block.items.iter().any(|item| match item {
         ast::Item::Claim(claim) => {
@@ -85,7 +89,7 @@ fn asserts_some(block: &ast::Block, on: &str) -> bool {
 impl Checks<'_> {
     fn policy(&mut self, source: usize, policy: &ast::Policy) {
         // Most policies assert nothing that is looked at here.
-        if !asserts_some(&policy.block, &policy.realm.resource_type.text) {
+        if !asserts_scalar(policy) {
             return;
         }
         let mut variables = Variables::default();

@@ -9,7 +9,7 @@ use crate::{
         glob::Glob,
         realm::{Pattern, Variables},
         set::{Template, TemplatePiece},
-        slots::Slot,
+        slots::{Slot, Slots},
     },
     source::Span,
     syntax::{
@@ -28,6 +28,8 @@ pub(crate) struct Comparison {
     /// Whether it is on the context `command`, on which only `==` sees shell metacharacters.
     pub(crate) on_command: bool,
     pub(crate) span: Span,
+    /// Which of its document's comparisons it is, of those that are tried and not looked up.
+    pub(crate) number: Option<usize>,
 }
 
 /// What the values are tried for.
@@ -107,6 +109,12 @@ impl Test {
 }
 
 impl Comparison {
+    /// A test of what a slot holds.
+    pub(crate) fn new(slots: &Slots, slot: Slot, test: Test, span: Span) -> Self {
+        let on_command = slots.key(slot).is_some_and(|it| it.issuer.is_empty() && it.claim_type == "command");
+        Self { slot, test, on_command, span, number: None }
+    }
+
     /// Whether it holds of these values, which are ascending; never where there is none.
     pub(crate) fn holds(&self, values: &[&str], bound: &[&str]) -> bool {
         match &self.test {

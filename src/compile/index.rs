@@ -114,12 +114,6 @@ impl Index {
         self.places.len().saturating_sub(1)
     }
 
-    /// Gives back the room that was for more.
-    pub(crate) fn shrink_to_fit(&mut self) {
-        self.places.shrink_to_fit();
-        self.next.shrink_to_fit();
-    }
-
     /// In the order in which they were met.
     pub(crate) fn places(&self) -> &[Place] {
         &self.places
@@ -130,8 +124,18 @@ impl Index {
         std::iter::successors(list.0.map(|(first, _)| first), |it| self.next.get(*it).copied().flatten())
     }
 
+    /// How many policies were filed.
+    pub(crate) fn count(&self) -> usize {
+        self.next.len()
+    }
+
+    /// Whether the realm of some policy may hold the name.
+    pub(crate) fn holds_some(&self, name: &Fqn) -> bool {
+        !self.find(name).is_empty()
+    }
+
     /// The policies whose realm may hold the name, ascending.
-    pub(crate) fn find(&self, name: &Fqn) -> Vec<usize> {
+    fn find(&self, name: &Fqn) -> Vec<usize> {
         let mut found = Vec::new();
         let mut add = |list: List| found.extend(self.list(list));
         // Each place of the tree is a prefix of some realm and is reached once, so this is at most as many as realms

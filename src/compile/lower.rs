@@ -1,33 +1,37 @@
-//! Trees to nodes.
+//! Trees to packed policies.
 
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 use crate::{
     compile::{
+        check,
         condition::{Comparison, Test, template},
+        document::{Document, Packer},
         realm::{Pattern, Variables},
-        set::{Asserted, Assertion, Gate, Node, Policy},
+        set::{Asserted, Assertion, Template, TemplatePiece},
         slots::Slots,
     },
     syntax::ast,
 };
 
-/// Makes one policy of a document ready for evaluation.
-pub(crate) fn policy(slots: &mut Slots, document: usize, policy: &ast::Policy) -> Policy {
-    let mut variables = Variables::default();
-    let realm = Pattern::of_realm(&policy.realm, &mut variables);
-    let mut lowering = Lowering { slots, variables: &variables, nodes: Vec::new() };
-    let root = lowering.add(Gate::All(SmallVec::new()));
-    lowering.block(&policy.block, root, Place::Realm);
-    let mut nodes = lowering.nodes;
-    nodes.shrink_to_fit();
-    Policy { document, realm, variables, nodes }
+/// Makes a document ready for evaluation.
+pub(super) fn document(slots: &mut Slots, document: &ast::Document) -> Document {
+    let mut packer = Packer::default();
+    for policy in &document.policies {
+        let mut variables = Variables::default();
+        let realm = Pattern::of_realm(&policy.realm, &mut variables);
+        packer.policy(policy.span, &realm, &variables);
+        let root = packer.joined(true, &[]);
+        let mut lowering = Lowering { slots, variables: &variables, packer: &mut packer };
+        lowering.block(&policy.block, root, Place::Realm);
+    }
+    packer.finish(document.policies.iter().any(check::asserts_scalar))
 }
 
 struct Lowering<'a> {
     slots: &'a mut Slots,
     variables: &'a Variables,
-    nodes: Vec<Node>,
+    packer: &'a mut Packer,
 }
 
 /// What stands around a claim.
@@ -52,7 +56,7 @@ impl Lowering<'_> {
                 }
                 ast::Item::Rule(rule) => {
                     let condition = self.expr(&rule.condition);
-                    let both = self.add(Gate::All(smallvec![node, condition]));
+                    let both = self.packer.joined(true, &[node, condition]);
                     self.block(&rule.block, both, Place::Rule(rule.span.start));
                 }
             }
@@ -62,32 +66,31 @@ impl Lowering<'_> {
     fn expr(&mut self, expr: &ast::Expr) -> usize {
         match expr {
             ast::Expr::Group(inner, _) => self.expr(inner),
-            ast::Expr::And(parts) => {
-                let inputs = parts.iter().map(|it| self.expr(it)).collect();
-                self.add(Gate::All(inputs))
-            }
-            ast::Expr::Or(parts) => {
-                let inputs = parts.iter().map(|it| self.expr(it)).collect();
-                self.add(Gate::Any(inputs))
-            }
-            ast::Expr::Comparison(comparison) => {
-                let comparison = self.comparison(comparison);
-                self.add(Gate::Compare(Box::new(comparison)))
-            }
+            ast::Expr::And(parts) => self.joined(true, parts),
+            ast::Expr::Or(parts) => self.joined(false, parts),
+            ast::Expr::Comparison(comparison) => self.comparison(comparison),
         }
     }
 
-    fn comparison(&mut self, comparison: &ast::Comparison) -> Comparison {
+    fn joined(&mut self, is_all: bool, parts: &[ast::Expr]) -> usize {
+        let inputs: SmallVec<[usize; 4]> = parts.iter().map(|it| self.expr(it)).collect();
+        self.packer.joined(is_all, &inputs)
+    }
+
+    fn comparison(&mut self, comparison: &ast::Comparison) -> usize {
         let issuer = comparison.issuer.as_ref().map(|it| it.text.as_str());
-        let claim_type = &comparison.claim_type.text;
-        let slot = self.slots.intern(issuer, claim_type);
+        let slot = self.slots.intern(issuer, &comparison.claim_type.text);
         let is_fact = self.slots.key(slot).is_some_and(|it| it.is_fact);
         let test = Test::new(comparison.operator, &comparison.values, self.variables);
+        if let Test::Equal(templates) = &test
+            && is_looked_up(templates)
+        {
+            return self.packer.equal(slot, comparison.span, templates);
+        }
         // A claim that rules assert may only be asked what more claims cannot make false.
         let is_monotone = !matches!(test, Test::NotEqual(_) | Test::Ordered(..));
         let test = if is_fact || is_monotone { test } else { Test::Never };
-        let on_command = issuer.is_none() && claim_type == "command";
-        Comparison { slot, test, on_command, span: comparison.span }
+        self.packer.comparison(Comparison::new(self.slots, slot, test, comparison.span))
     }
 
     fn claim(&mut self, claim: &ast::Claim, node: usize, place: Place) {
@@ -96,10 +99,6 @@ impl Lowering<'_> {
             Place::Rule(offset) | Place::Block(offset) => offset,
             Place::Realm => claim.span.start,
         };
-        if let Some(node) = self.nodes.get_mut(node).filter(|it| it.asserts.is_empty()) {
-            // Nearly every rule asserts one claim; room for four is what a large set would be made of.
-            node.asserts.reserve_exact(claim.asserted.len());
-        }
         for asserted in &claim.asserted {
             let value = match asserted {
                 ast::Asserted::Value(value) => template(value, self.variables).map(Asserted::Value),
@@ -108,21 +107,15 @@ impl Lowering<'_> {
                 }
             };
             // A variable that the realm does not bind was refused by the reader; it asserts nothing.
-            if let (Some(value), Some(node)) = (value, self.nodes.get_mut(node)) {
-                node.asserts.push(Assertion { slot, value, offset });
+            if let Some(value) = value {
+                self.packer.assertion(node, &Assertion { slot, value, offset });
             }
         }
     }
+}
 
-    fn add(&mut self, gate: Gate) -> usize {
-        let at = self.nodes.len();
-        let node = Node { gate, feeds: SmallVec::new(), asserts: Vec::new() };
-        for input in node.inputs() {
-            if let Some(input) = self.nodes.get_mut(*input) {
-                input.feeds.push(at);
-            }
-        }
-        self.nodes.push(node);
-        at
-    }
+/// Whether values can be found by what they are equal to: texts, or what one variable is bound to.
+fn is_looked_up(templates: &[Template]) -> bool {
+    templates.iter().all(|it| it.constant().is_some())
+        || matches!(templates, [Template { pieces }] if matches!(pieces.as_slice(), [TemplatePiece::Variable(_)]))
 }

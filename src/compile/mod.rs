@@ -2,23 +2,29 @@
 
 pub(crate) mod canonical;
 pub mod catalogue;
+mod change;
 mod check;
 pub(crate) mod condition;
+mod document;
 mod glob;
 mod index;
 mod lower;
+mod packed;
 pub(crate) mod plan;
 pub(crate) mod realm;
 pub(crate) mod set;
 pub(crate) mod slots;
 pub mod system;
 
+pub use change::Changes;
 pub use set::PolicySet;
 
+use std::sync::Arc;
+
 use crate::{
-    compile::{index::Index, slots::Slots},
-    diagnostic::Diagnostic,
-    source::Source,
+    compile::{document::Document, slots::Slots},
+    diagnostic::{Code, Diagnostic},
+    source::{Source, Span},
     syntax::{Parse, parse},
 };
 
@@ -76,7 +82,7 @@ pub fn compile_parsed(sources: &[Source], parsed: &[Parse], system: System) -> R
     if unread || findings.iter().any(|it| it.diagnostic.is_error()) {
         return Err(findings);
     }
-    Ok(build(documents))
+    build(documents).ok_or_else(|| vec![too_large(sources.len().saturating_sub(1))])
 }
 
 /// What is wrong with documents that were read before, whether or not there is a set; it costs less than compiling.
@@ -93,21 +99,31 @@ pub fn check_parsed(given: &[(&Source, &Parse)], system: System) -> Vec<Finding>
     check::findings(&documents, given.len())
 }
 
-fn build(mut documents: Vec<(&Source, &Parse)>) -> PolicySet {
+fn too_large(source: usize) -> Finding {
+    let message = "the documents together are more than a policy set can hold: 4 GiB laid out";
+    let diagnostic = Diagnostic::new(Code::DocumentTooLarge, Span::at(0), message, "the last of them")
+        .with_help("say the same with fewer rules: one realm with a variable in place of many");
+    Finding { source, diagnostic }
+}
+
+fn build(mut documents: Vec<(&Source, &Parse)>) -> Option<PolicySet> {
     documents.sort_by_key(|(source, _)| source.document());
     let mut slots = Slots::default();
-    let mut index = Index::default();
-    let mut policies = Vec::new();
-    for (document, (_, parse)) in documents.iter().enumerate() {
-        for policy in &parse.document.policies {
-            let policy = lower::policy(&mut slots, document, policy);
-            index.insert(&policy.realm);
-            policies.push(policy);
-        }
-    }
-    policies.shrink_to_fit();
-    index.shrink_to_fit();
+    let all = documents.iter().map(|(source, parse)| compiled(&mut slots, source, parse)).collect();
     let sources = documents.into_iter().map(|(source, _)| source.clone()).collect();
-    let plan = plan::build(&policies, &slots, &index);
-    PolicySet { sources, policies, index, slots, plan }
+    whole(sources, all, slots)
+}
+
+fn compiled(slots: &mut Slots, source: &Source, parse: &Parse) -> Arc<Document> {
+    let mut document = lower::document(slots, &parse.document);
+    if system::is_system(source.document()) {
+        document.make_ready(slots);
+    }
+    Arc::new(document)
+}
+
+/// Lays out documents that are compiled; nothing where they are too many.
+fn whole(sources: Vec<Source>, documents: Vec<Arc<Document>>, slots: Slots) -> Option<PolicySet> {
+    let (numbers, plan) = plan::build(&documents, &slots)?;
+    Some(PolicySet { sources, documents, numbers, slots, plan })
 }

@@ -41,7 +41,7 @@ pub(crate) struct Specificity {
     literal: Vec<bool>,
 }
 
-/// The variables of a policy: their names and where they were first met.
+/// The variables of a policy: their names, in the order in which they were first met.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Variables {
     names: Vec<SmolStr>,
@@ -65,6 +65,12 @@ impl Variables {
     /// By number.
     pub(crate) fn names(&self) -> &[SmolStr] {
         &self.names
+    }
+}
+
+impl FromIterator<SmolStr> for Variables {
+    fn from_iter<I: IntoIterator<Item = SmolStr>>(names: I) -> Self {
+        Self { names: names.into_iter().collect() }
     }
 }
 

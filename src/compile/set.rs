@@ -1,17 +1,20 @@
 //! What a policy set is made of: policies as nodes that become true, and the claims they assert then.
 
+use std::{ops::Range, sync::Arc};
+
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use crate::{
     compile::{
         condition::Comparison,
-        index::Index,
+        document::Document,
         plan::Plan,
         realm::{Pattern, Variables},
         slots::{Slot, Slots},
     },
     source::{Source, Span},
+    syntax::fqn::Fqn,
 };
 
 /// Compiled documents. Cheap to share, never changed.
@@ -19,23 +22,40 @@ use crate::{
 pub struct PolicySet {
     // INVARIANT (order): ascending by document name, which are unique; system documents are among them.
     pub(crate) sources: Vec<Source>,
-    // INVARIANT (order): ascending by document, then by place.
-    pub(crate) policies: Vec<Policy>,
-    pub(crate) index: Index,
+    // One for each source.
+    pub(crate) documents: Vec<Arc<Document>>,
+    pub(crate) numbers: Numbers,
     pub(crate) slots: Slots,
-    /// For verdicts. Absent where the set is too large for it; then each verdict is a decision.
-    pub(crate) plan: Option<Plan>,
+    pub(crate) plan: Plan,
+}
+
+/// What policies are called in the layout: each document has numbers of its own, in the order of its policies.
+///
+/// They stay what they are while the document does, so that the layout of the others need not be touched when one
+/// document changes. The order of numbers means nothing.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Numbers {
+    // INVARIANT (order): ascending by first number. First number, how many, index of the document.
+    ranges: Vec<(u32, u32, usize)>,
+    // The first that nobody has or had.
+    next: u32,
 }
 
 /// A realm and its rules.
 #[derive(Debug)]
 pub(crate) struct Policy {
-    /// Index into the set's sources.
-    pub(crate) document: usize,
     pub(crate) realm: Pattern,
     pub(crate) variables: Variables,
     // INVARIANT (acyclic): inputs stand before the node that has them; node 0 is the policy's own block.
     pub(crate) nodes: Vec<Node>,
+}
+
+/// A policy and where it comes from.
+#[derive(Debug, Clone)]
+pub(crate) struct Placed {
+    /// Index into the set's sources.
+    pub(crate) document: usize,
+    pub(crate) policy: Arc<Policy>,
 }
 
 /// Something that becomes true in an evaluation and then stays true.
@@ -56,7 +76,7 @@ pub(crate) enum Gate {
     /// One input is.
     Any(SmallVec<[usize; 2]>),
     /// The comparison holds.
-    Compare(Box<Comparison>),
+    Compare(Arc<Comparison>),
 }
 
 /// A value that a rule asserts.
@@ -90,9 +110,9 @@ pub(crate) enum TemplatePiece {
 }
 
 impl PolicySet {
-    /// Bytes that the layout for verdicts takes, beside the documents and what explains decisions.
+    /// Bytes that the layout for verdicts and the packed policies take, beside the documents' texts.
     pub fn layout_bytes(&self) -> usize {
-        self.plan.as_ref().map_or(0, Plan::size)
+        self.documents.iter().map(|it| it.size()).fold(self.plan.size(), usize::saturating_add)
     }
 
     /// The documents, system documents among them, ascending by name.
@@ -103,6 +123,51 @@ impl PolicySet {
     /// Text of a place in a document.
     pub(crate) fn slice(&self, document: usize, span: Span) -> &str {
         self.sources.get(document).map(|it| it.slice(span)).unwrap_or_default()
+    }
+
+    /// The policies whose realm may hold the name, ascending by document, then by place.
+    pub(crate) fn find(&self, name: &Fqn) -> Vec<Placed> {
+        let numbers = self.plan.find(name);
+        let mut found: Vec<(usize, usize)> = numbers.into_iter().filter_map(|it| self.numbers.document(it)).collect();
+        found.sort_unstable();
+        found.into_iter().filter_map(|(document, at)| self.placed(document, at)).collect()
+    }
+
+    /// All policies, ascending by document, then by place.
+    pub(crate) fn policies(&self) -> impl Iterator<Item = Placed> {
+        let all = self.documents.iter().enumerate();
+        all.flat_map(move |(document, it)| (0..it.count()).filter_map(move |at| self.placed(document, at)))
+    }
+
+    fn placed(&self, document: usize, at: usize) -> Option<Placed> {
+        let policy = self.documents.get(document)?.policy(at, &self.slots)?;
+        Some(Placed { document, policy })
+    }
+}
+
+impl Numbers {
+    /// Gives a document of so many policies numbers that no other has; nothing where there are none left.
+    pub(super) fn add(&mut self, document: usize, count: usize) -> Option<Range<u32>> {
+        let (first, count) = (self.next, u32::try_from(count).ok()?);
+        self.next = first.checked_add(count)?;
+        if count != 0 {
+            self.ranges.push((first, count, document));
+        }
+        Some(first..self.next)
+    }
+
+    /// Calls each document by its new index; those that have none are gone.
+    pub(super) fn rename(&mut self, index: impl Fn(usize) -> Option<usize>) {
+        let ranges = std::mem::take(&mut self.ranges).into_iter();
+        self.ranges = ranges.filter_map(|(first, count, it)| Some((first, count, index(it)?))).collect();
+    }
+
+    /// The document of a policy, and which of its policies it is.
+    pub(crate) fn document(&self, number: u32) -> Option<(usize, usize)> {
+        let behind = self.ranges.partition_point(|(first, _, _)| *first <= number);
+        let (first, count, document) = self.ranges.get(behind.checked_sub(1)?)?;
+        let at = number.checked_sub(*first).filter(|it| it < count)?;
+        Some((*document, usize::try_from(at).ok()?))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::syntax::vocabulary::is_context;
 pub(crate) struct Slot(pub(crate) usize);
 
 /// All that a policy set asks for or asserts.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Slots {
     numbers: HashTable<usize>,
     state: RandomState,

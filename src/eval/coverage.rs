@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     compile::{
         PolicySet,
-        set::{Asserted, Gate, Policy},
+        set::{Asserted, Gate, Placed},
         system::is_system,
     },
     eval::run::{NodeId, Run},
@@ -55,13 +55,13 @@ impl Coverage {
     /// Of no request yet.
     pub fn new(set: &PolicySet) -> Self {
         let mut coverage = Self::default();
-        for policy in set.policies.iter().filter(|it| !is_of_system(set, it)) {
+        for Placed { document, policy } in set.policies().filter(|it| !is_of_system(set, it.document)) {
             for node in &policy.nodes {
                 for assertion in &node.asserts {
-                    coverage.rules.insert((policy.document, assertion.offset), false);
+                    coverage.rules.insert((document, assertion.offset), false);
                 }
                 if let Gate::Compare(comparison) = &node.gate {
-                    coverage.comparisons.insert((policy.document, comparison.span), Seen::default());
+                    coverage.comparisons.insert((document, comparison.span), Seen::default());
                 }
             }
         }
@@ -71,10 +71,10 @@ impl Coverage {
     /// Notes what an evaluation of the same set touched.
     pub(crate) fn add(&mut self, run: &Run<'_>) {
         for (at, matched) in run.policies.iter().enumerate() {
-            if is_of_system(run.set, matched.policy) {
+            let document = matched.document;
+            if is_of_system(run.set, document) {
                 continue;
             }
-            let document = matched.policy.document;
             for (node, it) in matched.policy.nodes.iter().enumerate() {
                 let holds = run.level(NodeId { policy: at, node }).is_some();
                 if let Gate::Compare(comparison) = &it.gate {
@@ -120,6 +120,6 @@ impl Seen {
     }
 }
 
-fn is_of_system(set: &PolicySet, policy: &Policy) -> bool {
-    set.sources.get(policy.document).is_some_and(|it| is_system(it.document()))
+fn is_of_system(set: &PolicySet, document: usize) -> bool {
+    set.sources.get(document).is_some_and(|it| is_system(it.document()))
 }

@@ -74,7 +74,8 @@ pub struct Condition {
 
 /// Says what a denied request lacked; nothing of one that was met.
 pub fn denial(set: &PolicySet, request: &Request) -> Denial {
-    let run = Run::new(set, request);
+    let found = set.find(request.target());
+    let run = Run::new(set, &found, request);
     let producers = Producers::new(&run);
     let mut misses = Misses { run: &run, producers: &producers, found: Vec::new() };
     for (want, met) in want::met(&run) {
@@ -224,7 +225,7 @@ fn condition(run: &Run<'_>, leaf: NodeId) -> Option<Condition> {
     let key = run.set.slots.key(comparison.slot).filter(|_| !held);
     let hint = key.and_then(|it| hint::hint(run.request, it, comparison, &matched.bound));
     Some(Condition {
-        text: run.set.slice(matched.policy.document, comparison.span).to_owned(),
+        text: run.set.slice(matched.document, comparison.span).to_owned(),
         bound: bound.collect(),
         held,
         on_claim,
@@ -238,6 +239,6 @@ fn uses(comparison: &Comparison, name: &str, run: &Run<'_>, leaf: NodeId) -> boo
     if matches!(comparison.test, Test::Never) {
         return false;
     }
-    let document = run.policies.get(leaf.policy).map(|it| it.policy.document);
+    let document = run.policies.get(leaf.policy).map(|it| it.document);
     document.is_some_and(|it| run.set.slice(it, comparison.span).contains(&format!("[{name}]")))
 }

@@ -86,7 +86,7 @@ pub(crate) fn claim(run: &Run<'_>, derived: &Derived<'_>) -> Claim {
 
 /// Where a rule of a matched policy stands.
 pub(crate) fn place(run: &Run<'_>, id: NodeId, offset: usize) -> Place {
-    let source = run.policies.get(id.policy).and_then(|it| run.set.sources.get(it.policy.document));
+    let source = run.policies.get(id.policy).and_then(|it| run.set.sources.get(it.document));
     let Some(source) = source else { return Place { document: String::new(), line: 0, column: 0 } };
     let location = source.location(offset);
     Place { document: source.document().to_owned(), line: location.line, column: location.column }

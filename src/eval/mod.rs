@@ -52,12 +52,13 @@ use crate::{compile::PolicySet, eval::run::Run, syntax::vocabulary::RESOURCE_TYP
 /// # Ok::<(), gatehouse::source::SourceError>(())
 /// ```
 pub fn decide(set: &PolicySet, request: &Request) -> Decision {
-    decision(&Run::new(set, request))
+    decision(&Run::new(set, &set.find(request.target()), request))
 }
 
 /// The same, and notes what of the set the request touched; `coverage` was made of this set.
 pub fn decide_covering(set: &PolicySet, request: &Request, coverage: &mut Coverage) -> Decision {
-    let run = Run::new(set, request);
+    let found = set.find(request.target());
+    let run = Run::new(set, &found, request);
     coverage.add(&run);
     decision(&run)
 }
@@ -90,7 +91,8 @@ fn decision(run: &Run<'_>) -> Decision {
 /// Whether some rule could grant what is wanted if the context types in `open` had values that suit it: each comparison
 /// of one of them counts as true (reference section 7, the opening of a raw tunnel). Restricting claims do not count.
 pub fn could(set: &PolicySet, request: &Request, open: &[&str]) -> bool {
-    let run = Run::leaving_open(set, request, open);
+    let found = set.find(request.target());
+    let run = Run::leaving_open(set, &found, request, open);
     want::met(&run).iter().all(|(_, met)| met.is_some())
 }
 

@@ -11,7 +11,7 @@ use crate::{
         PolicySet,
         catalogue::{Combines, combines},
         condition::Comparison,
-        set::{Asserted, Gate, Node, Policy},
+        set::{Asserted, Gate, Node, Placed, Policy},
         slots::Slot,
     },
     eval::Request,
@@ -39,6 +39,8 @@ pub(crate) struct Run<'a> {
 /// A policy whose realm holds the target.
 #[derive(Debug)]
 pub(crate) struct Matched<'a> {
+    /// Index into the set's sources.
+    pub(crate) document: usize,
     pub(crate) policy: &'a Policy,
     /// What its variables are bound to, by number.
     pub(crate) bound: Vec<&'a str>,
@@ -84,17 +86,17 @@ pub(crate) struct Special<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// Evaluates to the end.
-    pub(crate) fn new(set: &'a PolicySet, request: &'a Request) -> Self {
-        Self::leaving_open(set, request, &[])
+    /// Evaluates to the end; `found` is what the set finds for the target.
+    pub(crate) fn new(set: &'a PolicySet, found: &'a [Placed], request: &'a Request) -> Self {
+        Self::leaving_open(set, found, request, &[])
     }
 
     /// Evaluates to the end, with every comparison of a context type in `open` true.
-    pub(crate) fn leaving_open(set: &'a PolicySet, request: &'a Request, open: &[&str]) -> Self {
+    pub(crate) fn leaving_open(set: &'a PolicySet, found: &'a [Placed], request: &'a Request, open: &[&str]) -> Self {
         let mut run = Self {
             set,
             request,
-            policies: matched(set, request),
+            policies: matched(found, request),
             claims: Vec::new(),
             special: Vec::new(),
             facts: facts(set, request),
@@ -176,7 +178,7 @@ impl<'a> Run<'a> {
             let Some(matched) = self.policies.get(id.policy) else { continue };
             let policy: &'a Policy = matched.policy;
             let asserts = policy.node(id.node).map(|it| it.asserts.as_slice()).unwrap_or_default();
-            assertions.extend(asserts.iter().map(|it| (policy.document, it.offset, id, it)));
+            assertions.extend(asserts.iter().map(|it| (matched.document, it.offset, id, it)));
         }
         assertions.sort_by_key(|(document, offset, id, _)| (*document, *offset, *id));
         let mut fresh = Vec::new();
@@ -284,10 +286,9 @@ fn compare<'b>(policies: &'b [Matched<'_>], id: NodeId) -> Option<(&'b Compariso
     }
 }
 
-fn matched<'a>(set: &'a PolicySet, request: &'a Request) -> Vec<Matched<'a>> {
-    let found = set.index.find(request.target());
-    let policies = found.into_iter().filter_map(|at| {
-        let policy = set.policies.get(at)?;
+fn matched<'a>(found: &'a [Placed], request: &'a Request) -> Vec<Matched<'a>> {
+    let policies = found.iter().filter_map(|it| {
+        let policy = &*it.policy;
         let bound = policy.realm.bind(request.target(), policy.variables.names().len())?;
         let state = |it: &Node| State {
             lacks: match &it.gate {
@@ -297,7 +298,8 @@ fn matched<'a>(set: &'a PolicySet, request: &'a Request) -> Vec<Matched<'a>> {
             level: None,
             witness: None,
         };
-        Some(Matched { policy, bound, states: policy.nodes.iter().map(state).collect() })
+        let states = policy.nodes.iter().map(state).collect();
+        Some(Matched { document: it.document, policy, bound, states })
     });
     policies.collect()
 }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     gate::{GateError, Principal, Restrictions, Ruling},
+    syntax::fqn::{Fqn, FqnError},
     wire::sign::Open,
 };
 
@@ -49,6 +50,8 @@ pub struct Grant {
     principal: Principal,
     job: Uuid,
     fqn: String,
+    /// What was decided on: the job and, for a console clone, its source.
+    targets: Vec<Fqn>,
     instance: Uuid,
     source: Option<Uuid>,
     open: Open,
@@ -64,6 +67,7 @@ impl Grant {
     /// was cloned from, is needed, and the stricter of their restrictions hold.
     pub fn new(ruling: Ruling, source: Option<Ruling>) -> Result<Self, GateError> {
         let own = Allowed::of(ruling)?;
+        let mut targets = vec![own.target()?];
         let (valid_until, restrictions) = match (own.opening.source, source) {
             (None, None) => (own.valid_until, own.restrictions),
             (Some(job), Some(ruling)) => {
@@ -76,6 +80,7 @@ impl Grant {
                 if !same {
                     return Err(GateError::BadRequest("the two decisions are not of one session".to_owned()));
                 }
+                targets.push(other.target()?);
                 (own.valid_until.min(other.valid_until), own.restrictions.and(other.restrictions)?)
             }
             (Some(_), None) | (None, Some(_)) => {
@@ -87,6 +92,7 @@ impl Grant {
             principal: own.principal,
             job: opening.job,
             fqn: opening.fqn,
+            targets,
             instance: opening.instance,
             source: opening.source,
             open: opening.open,
@@ -111,6 +117,11 @@ impl Grant {
     /// The job's name.
     pub fn fqn(&self) -> &str {
         &self.fqn
+    }
+
+    /// The names of all that was decided on.
+    pub(in crate::gate) fn targets(&self) -> &[Fqn] {
+        &self.targets
     }
 
     /// The one instance that may be dialled.
@@ -175,6 +186,10 @@ struct Allowed {
 }
 
 impl Allowed {
+    fn target(&self) -> Result<Fqn, GateError> {
+        self.opening.fqn.parse().map_err(|it: FqnError| GateError::BadRequest(it.to_string()))
+    }
+
     fn of(ruling: Ruling) -> Result<Self, GateError> {
         let refusal = ruling.refusal();
         if let Some(refusal) = refusal.filter(|it| !it.missing.is_empty()) {

@@ -33,7 +33,7 @@ pub use limiter::FailureLimiter;
 pub use login::{Login, LoginRuling};
 pub use operation::{JobPermit, Opening, Operation, PackagePermit, PolicyPermit};
 pub use policy::{PolicyError, PolicyView, Snapshot, head_bytes, head_key};
-pub(crate) use policy::{read_document, read_tests};
+pub(crate) use policy::{read_documents, read_tests};
 pub use principal::{ISSUER, Principal};
 pub use restriction::Restrictions;
 pub use revocation::{Revocations, Revoked, revoked_principal, revoked_session};

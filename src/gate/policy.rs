@@ -1,6 +1,7 @@
 //! The policy set in force, as one role sees it: signed heads only, never backwards, never one that does not compile.
 
 use std::{
+    collections::HashMap,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -16,11 +17,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    compile::{self, PolicySet, System},
+    compile::{self, Changes, PolicySet, System},
     gate::KeySet,
     limits::{DOCUMENT_BYTES_MAX, POLICY_DOCUMENTS_MAX},
     source::Source,
     store::{Entry, Key, Store, StoreError, WatchEvent},
+    syntax::fqn::Fqn,
     wire::policy::{PolicyEntry, PolicyHead},
 };
 
@@ -35,6 +37,10 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long the first look may take before a role refuses to start.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Changes back to which it is known what they can matter to, and how many realms they may have together.
+const HISTORY_MAX: usize = 64;
+const HISTORY_REALMS_MAX: usize = 100_000;
 
 /// Pause before a watch that broke is taken up again.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
@@ -96,6 +102,25 @@ pub struct Snapshot {
     pub sources: Vec<Source>,
     /// Whether a rule may speak of the age of a login, which changes by itself.
     pub tests_login_age: bool,
+    // INVARIANT (chain): each revision that was in force before, oldest first, with what changed until the next; the
+    // last until this one.
+    history: Vec<(u64, Arc<Changes>)>,
+}
+
+impl Snapshot {
+    /// A set that no other was before.
+    pub(crate) fn first(revision: u64, set: PolicySet) -> Self {
+        let (entries, tests, sources, history) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { revision, set, entries, tests, sources, tests_login_age: false, history }
+    }
+
+    /// Whether answers on a target are those of an earlier revision; no where that is not known.
+    pub fn answers_as(&self, revision: u64, target: &Fqn) -> bool {
+        let Some(since) = self.history.iter().position(|(it, _)| *it == revision) else {
+            return revision == self.revision;
+        };
+        self.history.iter().skip(since).all(|(_, changes)| !changes.may_touch(target))
+    }
 }
 
 /// Follows `policy/head`.
@@ -279,11 +304,9 @@ impl PolicyView {
         if POLICY_DOCUMENTS_MAX < head.documents.len() {
             return Err(PolicyError::TooMany(head.documents.len()));
         }
-        let mut sources = Vec::new();
-        for document in &head.documents {
-            sources.push(read_document(store, document).await?);
-        }
-        let snapshot = compile_off_the_runtime(head.clone(), sources).await?;
+        let in_force = self.current.load_full();
+        let sources = read_documents(store, in_force.as_deref(), &head.documents).await?;
+        let snapshot = compile_off_the_runtime(in_force, head.clone(), sources).await?;
         Ok(Some((head, snapshot)))
     }
 
@@ -296,8 +319,27 @@ impl PolicyView {
     }
 }
 
+/// Reads the texts of documents; of those that are in force already they are at hand.
+pub(crate) async fn read_documents(
+    store: &dyn Store,
+    in_force: Option<&Snapshot>,
+    documents: &[PolicyEntry],
+) -> Result<Vec<Source>, PolicyError> {
+    let at_hand = in_force.into_iter().flat_map(|it| it.entries.iter().zip(&it.sources));
+    let at_hand: HashMap<(&str, &str), &Source> =
+        at_hand.map(|(entry, source)| ((entry.name.as_str(), entry.digest.as_str()), source)).collect();
+    let mut sources = Vec::with_capacity(documents.len());
+    for document in documents {
+        sources.push(match at_hand.get(&(document.name.as_str(), document.digest.as_str())) {
+            Some(source) => (*source).clone(),
+            None => read_document(store, document).await?,
+        });
+    }
+    Ok(sources)
+}
+
 /// Reads a document's text, never more than a document may have.
-pub(crate) async fn read_document(store: &dyn Store, entry: &PolicyEntry) -> Result<Source, PolicyError> {
+async fn read_document(store: &dyn Store, entry: &PolicyEntry) -> Result<Source, PolicyError> {
     read_text(store, entry, "pol").await
 }
 
@@ -320,15 +362,24 @@ async fn read_bounded(blob: Pin<Box<dyn AsyncRead + Send>>) -> std::io::Result<V
     Ok(bytes)
 }
 
-async fn compile_off_the_runtime(head: PolicyHead, sources: Vec<Source>) -> Result<Snapshot, PolicyError> {
+async fn compile_off_the_runtime(
+    in_force: Option<Arc<Snapshot>>,
+    head: PolicyHead,
+    sources: Vec<Source>,
+) -> Result<Snapshot, PolicyError> {
     let compiled = task::spawn_blocking(move || {
-        let set = compile::compile(&sources, System::Included).map_err(|findings| {
+        let set = match &in_force {
+            Some(in_force) => in_force.set.changed_to(&sources),
+            None => compile::compile(&sources, System::Included),
+        };
+        let set = set.map_err(|findings| {
             let first = findings.first().map(|it| it.diagnostic.message.clone()).unwrap_or_default();
             PolicyError::Uncompilable(first)
         })?;
         let tests_login_age = sources.iter().any(|it| it.text().contains("auth.age"));
         Ok(Snapshot {
             revision: head.revision,
+            history: in_force.map_or_else(Vec::new, |it| history(&it, &set)),
             set,
             entries: head.documents,
             tests: head.tests,
@@ -337,4 +388,16 @@ async fn compile_off_the_runtime(head: PolicyHead, sources: Vec<Source>) -> Resu
         })
     });
     compiled.await.map_err(|it| PolicyError::Uncompilable(it.to_string()))?
+}
+
+fn history(before: &Snapshot, set: &PolicySet) -> Vec<(u64, Arc<Changes>)> {
+    let newest = (before.revision, Arc::new(before.set.changes_to(set)));
+    let mut realms = 0_usize;
+    let all = before.history.iter().chain([&newest]).rev().take(HISTORY_MAX).take_while(|(_, changes)| {
+        realms = realms.saturating_add(changes.realms());
+        realms <= HISTORY_REALMS_MAX
+    });
+    let mut kept: Vec<(u64, Arc<Changes>)> = all.cloned().collect();
+    kept.reverse();
+    kept
 }

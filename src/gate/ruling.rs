@@ -103,13 +103,14 @@ impl Gate {
         self.grant(principal, target, Operation::request).await
     }
 
-    /// Whether a grant still stands without being decided again. Call it after entering the live-session table, before
+    /// Whether a grant still stands without being decided again: policy is what it was, or has changed only where that
+    /// cannot matter to what was decided on. Call it after entering the live-session table, before
     /// dialling and before the first byte; what is stale is decided again by [`Gate::open_session`].
     pub fn still_holds(&self, grant: &Grant) -> Result<(), Stale> {
         self.authenticator.still_good(grant.principal()).map_err(Stale::Bearer)?;
-        let in_force = self.policy.current().map_err(Stale::Policy)?.revision;
-        if in_force != grant.revision() {
-            return Err(Stale::Revision { in_force, decided: grant.revision() });
+        let in_force = self.policy.current().map_err(Stale::Policy)?;
+        if !grant.targets().iter().all(|it| in_force.answers_as(grant.revision(), it)) {
+            return Err(Stale::Revision { in_force: in_force.revision, decided: grant.revision() });
         }
         if grant.valid_until() <= self.clock.unix_seconds() {
             return Err(Stale::Lapsed);

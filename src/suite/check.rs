@@ -5,7 +5,7 @@ use crate::{
     compile::{
         PolicySet,
         catalogue::{CLAIM_TYPES, Covers, covers},
-        set::Asserted,
+        set::{Asserted, Assertion},
     },
     diagnostic::{Code, Diagnostic, printable::short},
     eval::Claim,
@@ -55,12 +55,15 @@ fn is_known(wanted: &Claim, resource_type: &str) -> bool {
 /// Whether some rule on the type could assert what would cover the want.
 fn is_asserted(wanted: &Claim, resource_type: &str, set: &PolicySet) -> bool {
     let Some(slot) = set.slots.find("", &wanted.claim_type) else { return false };
-    let policies = set.policies.iter().filter(|it| it.realm.resource_type == resource_type);
-    let mut asserted = policies.flat_map(|it| &it.nodes).flat_map(|it| &it.asserts).filter(|it| it.slot == slot);
-    asserted.any(|it| match &it.value {
+    let fits = |it: &Assertion| match &it.value {
         Asserted::Reference(_) => true,
         Asserted::Value(template) => {
             covers(&wanted.claim_type) != Covers::Equal || template.constant().is_none_or(|text| text == wanted.value)
         }
+    };
+    let mut policies = set.policies().filter(|it| it.policy.realm.resource_type == resource_type);
+    policies.any(|it| {
+        let mut asserted = it.policy.nodes.iter().flat_map(|it| &it.asserts);
+        asserted.any(|it| it.slot == slot && fits(it))
     })
 }

@@ -10,6 +10,7 @@
 
 mod agreement;
 mod cases;
+mod change;
 mod property;
 mod questions;
 mod regressions;

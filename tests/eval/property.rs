@@ -36,11 +36,15 @@ struct Seen {
 }
 
 /// `GATEHOUSE_CASES` asks for more worlds than usual.
-fn cases(usual: u32) -> u32 {
+pub(crate) fn cases(usual: u32) -> u32 {
     std::env::var("GATEHOUSE_CASES").ok().map_or(usual, |it| it.parse().unwrap())
 }
 
-fn run<T: std::fmt::Debug>(count: u32, strategy: &impl Strategy<Value = T>, check: impl Fn(T) -> Result<(), String>) {
+pub(crate) fn run<T: std::fmt::Debug>(
+    count: u32,
+    strategy: &impl Strategy<Value = T>,
+    check: impl Fn(T) -> Result<(), String>,
+) {
     let config = Config { cases: count, failure_persistence: None, max_shrink_iters: 2_000, ..Config::default() };
     let outcome = TestRunner::new(config).run(strategy, |world| check(world).map_err(TestCaseError::fail));
     if let Err(err) = outcome {
@@ -69,7 +73,7 @@ fn both_evaluators_give_one_answer() {
 }
 
 /// What an answer says beside the places that it names.
-fn answer(decision: &Decision) -> impl PartialEq + use<> {
+pub(crate) fn answer(decision: &Decision) -> impl PartialEq + use<> {
     let Effective { values, totals } = decision.effective().clone();
     (
         decision.is_allowed(),
@@ -179,7 +183,7 @@ fn nothing_turns_before_the_answer_says() {
 }
 
 /// Bytes enough for most worlds; the last policies of a large one are plain.
-fn world() -> impl Strategy<Value = World> {
+pub(crate) fn world() -> impl Strategy<Value = World> {
     vec(any::<u8>(), 1_000..2_000).prop_map(|it| World::from_bytes(&it))
 }
 

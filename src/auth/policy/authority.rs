@@ -156,14 +156,7 @@ impl<'a> Judge<'a> {
         }
         let set = compile::compile(&sources, System::Included)
             .map_err(|_| AuthError::Key("the documents compile, but not without some of their policies".to_owned()))?;
-        Ok(Snapshot {
-            revision: self.revision,
-            set,
-            entries: Vec::new(),
-            tests: Vec::new(),
-            sources: Vec::new(),
-            tests_login_age: false,
-        })
+        Ok(Snapshot::first(self.revision, set))
     }
 }
 

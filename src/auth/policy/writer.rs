@@ -15,8 +15,8 @@ use crate::{
             head::{self, Head},
         },
     },
-    compile::{self, System, system::system_sources},
-    gate::{Gate, GateError, PolicyError, Principal, Refusal, read_document, read_tests, record},
+    compile::system::system_sources,
+    gate::{Gate, GateError, PolicyError, Principal, Refusal, read_documents, read_tests, record},
     limits::{DOCUMENT_BYTES_MAX, POLICY_DOCUMENTS_MAX},
     source::Source,
     store::{Store, StoreError},
@@ -161,10 +161,8 @@ impl PolicyWriter {
     async fn plan(&self, head: &PolicyHead, asked: &Asked) -> Result<Planned, AuthError> {
         let wishes = &asked.documents;
         let unreadable = |error: PolicyError| AuthError::Gate(GateError::Policy(error));
-        let mut old = Vec::new();
-        for entry in &head.documents {
-            old.push(read_document(&*self.store, entry).await.map_err(unreadable)?);
-        }
+        let in_force = self.gate.policy().current().map_err(unreadable)?;
+        let old = read_documents(&*self.store, Some(&in_force), &head.documents).await.map_err(unreadable)?;
         let untouched = old.iter().filter(|it| !wishes.contains_key(it.document())).cloned();
         let next: Vec<Source> = wishes.values().filter_map(|(_, wish)| put(wish)).cloned().collect();
         let mut new: Vec<Source> = untouched.chain(next.iter().cloned()).collect();
@@ -271,7 +269,8 @@ fn judge(gate: &Gate, principal: &Principal, planned: &Planned) -> Result<(), Au
     if let Some(refusal) = unmet {
         return Err(GateError::Refused(refusal).into());
     }
-    let set = compile::compile(&planned.new, System::Included).map_err(|findings| {
+    let in_force = gate.policy().current().map_err(|error| AuthError::Gate(GateError::Policy(error)))?;
+    let set = in_force.set.changed_to(&planned.new).map_err(|findings| {
         AuthError::PolicyInvalid(diagnostics::of_findings(&planned.new, &findings, &planned.own))
     })?;
     let broken = guard::broken(&set, &planned.tests);

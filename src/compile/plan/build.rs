@@ -1,18 +1,20 @@
 //! A set's policies to their layout.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
+use foldhash::{HashMap, HashMapExt};
 
 use crate::compile::{
     catalogue::{Combines, claim_type, combines},
     condition::Comparison,
-    index::{Index, List},
-    plan::{
-        Bytes, IN_LOCAL, KEYED, Op, PLACE_BYTES, Plan, SPECIAL, Table, UNCLEAR, UNIT_BYTES, VARIABLES_MAX, WORLD, hash,
-    },
+    document::Document,
+    index::Index,
+    plan::{IN_LOCAL, KEYED, Op, PLACE_BYTES, Plan, SPECIAL, UNCLEAR, UNIT_BYTES, VARIABLES_MAX, WORLD, hash},
     realm::{LocalPattern, Part, Pattern},
-    set::{Asserted, Gate, Policy, Template, TemplatePiece},
+    set::{Asserted, Gate, Numbers, Policy, Template, TemplatePiece},
     slots::{Slot, Slots},
 };
 
@@ -22,55 +24,68 @@ const TRIED_MAX: usize = 8;
 /// Values up to which a comparison is what rules are found by: each is filed under all of them.
 const KEYS_MAX: usize = 8;
 
-/// Bytes from the start of a place to its variable child, and to its named root.
-const VARIABLE_AT: u32 = 8;
-const NAMED_AT: u32 = 12;
+/// Bytes from the start of a place to its variable child, to its named root, and to its lists of units.
+pub(super) const VARIABLE_AT: u32 = 8;
+pub(super) const NAMED_AT: u32 = 12;
+pub(super) const BELOW_AT: u32 = 16;
+pub(super) const EXACT_AT: u32 = 20;
+pub(super) const ANY_AT: u32 = 24;
 
 /// Bytes from the start of a production to its gate.
 const GATE_AT: u32 = 4;
 
-/// Lays out policies; nothing where there is more than 32 bits can address.
-pub(crate) fn build(policies: &[Policy], slots: &Slots, index: &Index) -> Option<Plan> {
-    // Offset 0 is nothing, and the gate that is always open stands before all.
-    let (claims, changing) = (HashMap::new(), HashSet::new());
-    let is_special = |it: Slot| claim_type(slots.claim_type(it)).is_some_and(|it| it.combines != Combines::Union);
-    let special = (0..slots.count()).map(|it| is_special(Slot(it))).collect();
-    let out = vec![0; 4];
-    let mut builder = Builder { policies, slots, out, claims, changing, keyed: Vec::new(), special, open: 0 };
-    builder.open = builder.gate(Op::True, 0)?;
-    builder.claims()?;
-    let edges = builder.places(index)?;
-    let claims: Vec<(u64, u32)> = ascending(&builder.claims)
-        .into_iter()
-        .map(|(offset, (slot, value))| (hash::claim(slots.claim_type(slot), value), offset))
-        .collect();
-    let (edges, claims, keyed) = (Table::new(&edges), Table::new(&claims), Table::new(&builder.keyed));
-    Some(Plan { bytes: Bytes(builder.out), edges, claims, keyed })
+/// The gate that is always open: the first of all, behind the four bytes of offset 0.
+const OPEN: u32 = 4;
+
+/// Lays out all policies; nothing where there is more than 32 bits can address.
+pub(crate) fn build(documents: &[Arc<Document>], slots: &Slots) -> Option<(Numbers, Plan)> {
+    let mut numbers = Numbers::default();
+    let mut index = Index::default();
+    for (document, it) in documents.iter().enumerate() {
+        numbers.add(document, it.count())?;
+        for at in 0..it.count() {
+            index.insert(&it.realm(at)?.1);
+        }
+    }
+    let changing: BTreeSet<Slot> = documents.iter().flat_map(|it| &it.changing).copied().collect();
+    let plan = Plan { changing: changing.into_iter().collect(), ..Plan::default() };
+    let mut builder = Builder::new(plan, documents, &numbers, slots);
+    builder.plan.bytes.0.extend([0; 4]);
+    builder.gate(Op::True, 0)?;
+    builder.places(&index)?;
+    let mut plan = builder.plan;
+    plan.whole = plan.bytes.0.len();
+    plan.bytes.0.shrink_to_fit();
+    Some((numbers, plan))
 }
 
-/// What was numbered, by number.
-fn ascending<'a>(claims: &HashMap<(Slot, &'a str), u32>) -> BTreeMap<u32, (Slot, &'a str)> {
-    claims.iter().map(|(claim, offset)| (*offset, *claim)).collect()
-}
-
-struct Builder<'a> {
-    policies: &'a [Policy],
+/// Writes at the end of a layout.
+pub(super) struct Builder<'a> {
+    pub(super) plan: Plan,
+    documents: &'a [Arc<Document>],
+    numbers: &'a Numbers,
     slots: &'a Slots,
-    out: Vec<u8>,
-    // Claims by their slot and value, with the offset of their record.
-    claims: HashMap<(Slot, &'a str), u32>,
-    // Types of claims that some rule asserts with what a variable is bound to, or with the values of facts.
-    changing: HashSet<Slot>,
-    keyed: Vec<(u64, u32)>,
     // By slot: whether claims of this type do more than add up on some type of resource.
     special: Vec<bool>,
-    // The gate that is always open.
-    open: u32,
+}
+
+/// A rule that is found by a fact.
+struct Filed {
+    gate: u32,
+    policy: u32,
+    place: usize,
+}
+
+/// A policy that is being laid out.
+struct Laid {
+    number: u32,
+    policy: Arc<Policy>,
 }
 
 /// A rule that asserts a claim, before it has an offset.
 struct Rule {
     claim: u32,
+    /// Index into the policies of the unit.
     policy: usize,
     node: usize,
     place: usize,
@@ -79,12 +94,18 @@ struct Rule {
 }
 
 impl<'a> Builder<'a> {
+    pub(super) fn new(plan: Plan, documents: &'a [Arc<Document>], numbers: &'a Numbers, slots: &'a Slots) -> Self {
+        let is_special = |it: Slot| claim_type(slots.claim_type(it)).is_some_and(|it| it.combines != Combines::Union);
+        let special = (0..slots.count()).map(|it| is_special(Slot(it))).collect();
+        Self { plan, documents, numbers, slots, special }
+    }
+
     fn here(&self) -> Option<u32> {
-        u32::try_from(self.out.len()).ok()
+        u32::try_from(self.plan.bytes.0.len()).ok()
     }
 
     fn number(&mut self, number: u32) {
-        self.out.extend(number.to_le_bytes());
+        self.plan.bytes.0.extend(number.to_le_bytes());
     }
 
     fn count(&mut self, count: usize) -> Option<()> {
@@ -93,12 +114,16 @@ impl<'a> Builder<'a> {
     }
 
     fn wide(&mut self, number: u64) {
-        self.out.extend(number.to_le_bytes());
+        self.plan.bytes.0.extend(number.to_le_bytes());
     }
 
-    fn patch(&mut self, at: u32, number: u32) -> Option<()> {
+    fn text(&mut self, text: &str) {
+        self.plan.bytes.0.extend(text.bytes());
+    }
+
+    pub(super) fn fill(&mut self, at: u32, number: u32) -> Option<()> {
         let at = usize::try_from(at).ok()?;
-        self.out.get_mut(at..at.checked_add(4)?)?.copy_from_slice(&number.to_le_bytes());
+        self.plan.bytes.0.get_mut(at..at.checked_add(4)?)?.copy_from_slice(&number.to_le_bytes());
         Some(())
     }
 
@@ -109,18 +134,13 @@ impl<'a> Builder<'a> {
         Some(at)
     }
 
-    /// Numbers all claims that rules assert as they stand or ask for.
-    fn claims(&mut self) -> Option<()> {
-        for node in self.policies.iter().flat_map(|it| &it.nodes) {
+    /// Numbers the claims that a policy asserts as they stand or asks for.
+    fn claims(&mut self, policy: &Policy) -> Option<()> {
+        for node in &policy.nodes {
             for assertion in &node.asserts {
-                let constant = match &assertion.value {
-                    Asserted::Value(template) => template.constant(),
-                    Asserted::Reference(_) => None,
-                };
-                if let Some(value) = constant {
+                let Asserted::Value(template) = &assertion.value else { continue };
+                if let Some(value) = template.constant() {
                     self.claim(assertion.slot, value)?;
-                } else {
-                    self.changing.insert(assertion.slot);
                 }
             }
             if let Gate::Compare(comparison) = &node.gate
@@ -134,65 +154,72 @@ impl<'a> Builder<'a> {
         Some(())
     }
 
-    fn claim(&mut self, slot: Slot, value: &'a str) -> Option<u32> {
-        if let Some(claim) = self.claims.get(&(slot, value)) {
-            return Some(*claim);
+    fn claim(&mut self, slot: Slot, value: &str) -> Option<u32> {
+        let claim_type = self.slots.claim_type(slot);
+        if let Some(claim) = self.plan.claim(claim_type, value) {
+            return Some(claim);
         }
         let at = self.here()?;
-        let claim_type = self.slots.claim_type(slot);
         self.count(claim_type.len())?;
         self.count(value.len())?;
-        self.out.extend(claim_type.bytes().chain(value.bytes()));
-        self.claims.insert((slot, value), at);
+        self.text(claim_type);
+        self.text(value);
+        let Plan { bytes, claims, .. } = &mut self.plan;
+        claims.insert(hash::claim(claim_type, value), at, |it| bytes.hash_of_claim(it).unwrap_or_default());
         Some(at)
     }
 
-    fn is_fact(&self, comparison: &Comparison) -> bool {
-        self.slots.key(comparison.slot).is_some_and(|it| it.is_fact)
-    }
-
-    /// Each place with what stands on it behind it, so that they share a cache line; gives the edges.
-    fn places(&mut self, index: &Index) -> Option<Vec<(u64, u32)>> {
+    /// Each place with what stands on it behind it, so that they share a cache line.
+    fn places(&mut self, index: &Index) -> Option<()> {
         let mut offsets = Vec::with_capacity(index.places().len());
-        let mut edges = Vec::with_capacity(index.places().len());
         // A place above stands before those under it, because it was met first.
         for place in index.places() {
-            let at = self.here()?;
-            offsets.push(at);
             let parent = match place.edge.as_ref().and_then(|it| it.parent) {
                 Some(parent) => *offsets.get(parent)?,
                 None => WORLD,
             };
-            let segment = place.edge.as_ref().map(|it| it.segment.as_str());
-            if let Some(segment) = segment {
-                edges.push((hash::edge(parent, segment), at));
-            }
-            let segment = segment.unwrap_or_default();
-            self.number(parent);
-            self.count(segment.len())?;
-            (0..5).for_each(|_| self.number(0));
-            debug_assert_eq!(self.here(), Some(at.saturating_add(PLACE_BYTES)));
-            self.out.extend(segment.bytes());
-            for (list, field) in [place.below, place.exact, place.any].into_iter().zip([16, 20, 24]) {
-                let units = self.units(index, list)?;
-                self.patch(at.checked_add(field)?, units)?;
+            let at = self.place(place.edge.as_ref().map(|it| (parent, it.segment.as_str())))?;
+            offsets.push(at);
+            for (list, field) in [(place.below, BELOW_AT), (place.exact, EXACT_AT), (place.any, ANY_AT)] {
+                let numbers: Vec<u32> = index.list(list).map(u32::try_from).collect::<Result<_, _>>().ok()?;
+                let units = self.units(&numbers)?;
+                self.fill(at.checked_add(field)?, units)?;
             }
         }
         for (place, at) in index.places().iter().zip(&offsets) {
             for (child, field) in [(place.variable, VARIABLE_AT), (place.named, NAMED_AT)] {
                 if let Some(child) = child {
-                    self.patch(at.checked_add(field)?, *offsets.get(child)?)?;
+                    self.fill(at.checked_add(field)?, *offsets.get(child)?)?;
                 }
             }
         }
-        Some(edges)
+        Some(())
+    }
+
+    /// A new place, with the segment that leads to it from another.
+    pub(super) fn place(&mut self, edge: Option<(u32, &str)>) -> Option<u32> {
+        let at = self.here()?;
+        let (parent, segment) = edge.unwrap_or((WORLD, ""));
+        self.number(parent);
+        self.count(segment.len())?;
+        (0..5).for_each(|_| self.number(0));
+        debug_assert_eq!(self.here(), Some(at.saturating_add(PLACE_BYTES)));
+        self.text(segment);
+        if edge.is_some() {
+            let Plan { bytes, edges, .. } = &mut self.plan;
+            edges.insert(hash::edge(parent, segment), at, |it| bytes.hash_of_edge(it).unwrap_or_default());
+        }
+        Some(at)
     }
 
     /// The policies on one realm as units: one for each way in which its variables are the same.
-    fn units(&mut self, index: &Index, list: List) -> Option<u32> {
-        let mut by_shape: BTreeMap<Vec<(usize, u32)>, Vec<usize>> = BTreeMap::new();
-        for at in index.list(list) {
-            by_shape.entry(bindings(&self.policies.get(at)?.realm)).or_default().push(at);
+    pub(super) fn units(&mut self, numbers: &[u32]) -> Option<u32> {
+        let mut by_shape: BTreeMap<Vec<(usize, u32)>, Vec<Laid>> = BTreeMap::new();
+        for number in numbers {
+            let (document, at) = self.numbers.document(*number)?;
+            let policy = self.documents.get(document)?.policy(at, self.slots)?;
+            self.claims(&policy)?;
+            by_shape.entry(bindings(&policy.realm)).or_default().push(Laid { number: *number, policy });
         }
         let mut next = 0;
         for (bindings, policies) in by_shape {
@@ -201,13 +228,13 @@ impl<'a> Builder<'a> {
         Some(next)
     }
 
-    fn unit(&mut self, next: u32, bindings: &[(usize, u32)], policies: &[usize]) -> Option<u32> {
+    fn unit(&mut self, next: u32, bindings: &[(usize, u32)], policies: &[Laid]) -> Option<u32> {
         let at = self.here()?;
         let mut rules = Vec::new();
         let is_clear = bindings.iter().all(|(variable, _)| *variable < VARIABLES_MAX);
         let mut flags = if is_clear { 0 } else { UNCLEAR };
-        for policy in policies.iter().filter(|_| is_clear) {
-            self.rules(*policy, &mut rules, &mut flags)?;
+        for (index, it) in policies.iter().enumerate().filter(|_| is_clear) {
+            self.rules(index, &it.policy, &mut rules, &mut flags)?;
         }
         rules.sort_by_key(|it| it.claim);
         let (tried, keyed): (Vec<Rule>, Vec<Rule>) = parted(rules);
@@ -218,33 +245,36 @@ impl<'a> Builder<'a> {
         self.number(flags);
         self.count(bindings.len())?;
         self.count(tried.len())?;
+        self.count(policies.len())?;
         debug_assert_eq!(self.here(), Some(at.saturating_add(UNIT_BYTES)));
         for (variable, segment) in bindings {
             self.count(*variable)?;
             self.number(*segment);
         }
+        let number_of = |rule: &Rule| policies.get(rule.policy).map(|it| it.number);
         let productions = self.here()?;
         for rule in &tried {
             self.number(rule.claim);
             self.number(0);
-            self.count(rule.policy)?;
+            self.number(number_of(rule)?);
             self.count(rule.place)?;
         }
+        for it in policies {
+            self.number(it.number);
+        }
         let mut gates = Vec::with_capacity(policies.len());
-        for policy in policies {
-            gates.push(self.gates(*policy)?);
+        for it in policies {
+            gates.push(self.gates(it)?);
         }
-        let gate_of = |rule: &Rule| {
-            let of_policy = policies.binary_search(&rule.policy).ok()?;
-            gates.get(of_policy)?.get(rule.node).copied()
-        };
+        let gate_of = |rule: &Rule| gates.get(rule.policy)?.get(rule.node).copied();
         for (index, rule) in (0_u32..).zip(&tried) {
-            self.patch(productions.checked_add(index.checked_mul(16)?)?.checked_add(GATE_AT)?, gate_of(rule)?)?;
+            self.fill(productions.checked_add(index.checked_mul(16)?)?.checked_add(GATE_AT)?, gate_of(rule)?)?;
         }
-        let mut by_key: BTreeMap<(u32, u64), Vec<(u32, &Rule)>> = BTreeMap::new();
+        let mut by_key: BTreeMap<(u32, u64), Vec<Filed>> = BTreeMap::new();
         for rule in &keyed {
-            for fact in self.facts_of(rule) {
-                by_key.entry((rule.claim, fact)).or_default().push((gate_of(rule)?, rule));
+            for fact in self.facts_of(rule, policies) {
+                let filed = Filed { gate: gate_of(rule)?, policy: number_of(rule)?, place: rule.place };
+                by_key.entry((rule.claim, fact)).or_default().push(filed);
             }
         }
         for ((claim, fact), filed) in by_key {
@@ -254,45 +284,44 @@ impl<'a> Builder<'a> {
     }
 
     /// Rules that a unit has for those who bring a fact.
-    fn filed(&mut self, unit: u32, claim: u32, fact: u64, rules: &[(u32, &Rule)]) -> Option<()> {
+    fn filed(&mut self, unit: u32, claim: u32, fact: u64, rules: &[Filed]) -> Option<()> {
         let at = self.here()?;
         self.number(unit);
         self.number(claim);
         self.wide(fact);
         self.count(rules.len())?;
-        for (gate, rule) in rules {
-            self.number(*gate);
-            self.count(rule.policy)?;
+        for rule in rules {
+            self.number(rule.gate);
+            self.number(rule.policy);
             self.count(rule.place)?;
         }
-        self.keyed.push((hash::key(unit, claim, fact), at));
+        let Plan { bytes, keyed, .. } = &mut self.plan;
+        keyed.insert(hash::key(unit, claim, fact), at, |it| bytes.hash_of_key(it).unwrap_or_default());
         Some(())
     }
 
     /// The facts of which a rule needs one.
-    fn facts_of(&self, rule: &Rule) -> Vec<u64> {
-        let node = rule.key.and_then(|it| self.policies.get(rule.policy)?.node(it));
+    fn facts_of(&self, rule: &Rule, policies: &[Laid]) -> Vec<u64> {
+        let node = rule.key.and_then(|it| policies.get(rule.policy)?.policy.node(it));
         let Some(Gate::Compare(comparison)) = node.map(|it| &it.gate) else { return Vec::new() };
         constants(comparison).unwrap_or_default().into_iter().map(|it| self.fact(comparison.slot, it)).collect()
     }
 
     /// What a policy asserts, and whether it asserts more than what adds up.
-    fn rules(&self, policy: usize, rules: &mut Vec<Rule>, flags: &mut u32) -> Option<()> {
-        let of = self.policies.get(policy)?;
+    fn rules(&self, index: usize, of: &Policy, rules: &mut Vec<Rule>, flags: &mut u32) -> Option<()> {
         let keys = self.keys(of);
         for (node, it) in of.nodes.iter().enumerate() {
             for assertion in &it.asserts {
+                let claim_type = self.slots.claim_type(assertion.slot);
                 let is_special = self.special.get(assertion.slot.0).is_none_or(|it| *it);
-                if is_special
-                    && combines(self.slots.claim_type(assertion.slot), &of.realm.resource_type) != Combines::Union
-                {
+                if is_special && combines(claim_type, &of.realm.resource_type) != Combines::Union {
                     *flags |= SPECIAL;
                 }
                 let Asserted::Value(template) = &assertion.value else { continue };
-                let claim = template.constant().and_then(|value| self.claims.get(&(assertion.slot, value)));
-                let Some(claim) = claim.copied() else { continue };
+                let Some(value) = template.constant() else { continue };
+                let claim = self.plan.claim(claim_type, value)?;
                 let key = keys.get(node).copied().flatten().map(|it| it.1);
-                rules.push(Rule { claim, policy, node, place: assertion.offset, key });
+                rules.push(Rule { claim, policy: index, node, place: assertion.offset, key });
             }
         }
         Some(())
@@ -315,6 +344,10 @@ impl<'a> Builder<'a> {
         keys
     }
 
+    fn is_fact(&self, comparison: &Comparison) -> bool {
+        self.slots.key(comparison.slot).is_some_and(|it| it.is_fact)
+    }
+
     fn fact(&self, slot: Slot, value: &str) -> u64 {
         hash::fact(self.fact_type(slot), value)
     }
@@ -326,19 +359,19 @@ impl<'a> Builder<'a> {
     }
 
     /// The gates of a policy's nodes, each of which is written once.
-    fn gates(&mut self, policy: usize) -> Option<Vec<u32>> {
-        let nodes = &self.policies.get(policy)?.nodes;
-        let mut gates: Vec<u32> = Vec::with_capacity(nodes.len());
-        for (node, it) in nodes.iter().enumerate() {
+    fn gates(&mut self, of: &Laid) -> Option<Vec<u32>> {
+        let mut gates: Vec<u32> = Vec::with_capacity(of.policy.nodes.len());
+        for it in &of.policy.nodes {
             let gate = match &it.gate {
-                Gate::Compare(comparison) => self.comparison(policy, node, comparison)?,
+                Gate::Compare(comparison) => self.comparison(of.number, comparison)?,
                 Gate::All(inputs) => {
-                    let inputs = inputs_of(&gates, inputs)?.into_iter().filter(|it| *it != self.open).collect();
-                    self.joined(Op::All, inputs)?
+                    let mut inputs = inputs_of(&gates, inputs)?;
+                    inputs.retain(|it| *it != OPEN);
+                    self.joined(Op::All, &inputs)?
                 }
                 Gate::Any(inputs) => {
                     let inputs = inputs_of(&gates, inputs)?;
-                    self.joined(Op::Any, inputs)?
+                    self.joined(Op::Any, &inputs)?
                 }
             };
             gates.push(gate);
@@ -346,33 +379,32 @@ impl<'a> Builder<'a> {
         Some(gates)
     }
 
-    fn joined(&mut self, op: Op, inputs: Vec<u32>) -> Option<u32> {
-        match inputs.as_slice() {
-            [] if op == Op::All => Some(self.open),
+    fn joined(&mut self, op: Op, inputs: &[u32]) -> Option<u32> {
+        match inputs {
+            [] if op == Op::All => Some(OPEN),
             [only] => Some(*only),
-            _ => {
-                let gate = self.gate(op, inputs.len())?;
-                for input in inputs {
-                    self.number(input);
-                }
-                Some(gate)
-            }
+            several => self.joined_of(op, several),
         }
     }
 
-    fn comparison(&mut self, policy: usize, node: usize, comparison: &'a Comparison) -> Option<u32> {
+    /// A gate of so many offsets.
+    fn joined_of(&mut self, op: Op, offsets: &[u32]) -> Option<u32> {
+        let gate = self.gate(op, offsets.len())?;
+        for offset in offsets {
+            self.number(*offset);
+        }
+        Some(gate)
+    }
+
+    fn comparison(&mut self, policy: u32, comparison: &Comparison) -> Option<u32> {
         let slot = comparison.slot;
         let constants = constants(comparison);
         if !self.is_fact(comparison) {
-            let Some(values) = constants.filter(|_| !self.changing.contains(&slot)) else {
-                return self.gate(Op::Unclear, 0);
-            };
-            let gate = self.gate(Op::Claim, values.len())?;
-            for value in values {
-                let claim = *self.claims.get(&(slot, value))?;
-                self.number(claim);
-            }
-            return Some(gate);
+            let is_changing = self.plan.changing.binary_search(&slot).is_ok();
+            let Some(values) = constants.filter(|_| !is_changing) else { return self.gate(Op::Unclear, 0) };
+            let claim_type = self.slots.claim_type(slot);
+            let claims: Vec<u32> = values.iter().map(|it| self.plan.claim(claim_type, it)).collect::<Option<_>>()?;
+            return self.joined_of(Op::Claim, &claims);
         }
         if let Some(values) = constants {
             let gate = self.gate(Op::Fact, values.len())?;
@@ -380,7 +412,7 @@ impl<'a> Builder<'a> {
             for value in values {
                 self.wide(self.fact(slot, value));
                 self.count(value.len())?;
-                self.out.extend(value.bytes());
+                self.text(value);
             }
             return Some(gate);
         }
@@ -393,10 +425,11 @@ impl<'a> Builder<'a> {
             self.count(*variable)?;
             return Some(gate);
         }
+        let Some(number) = comparison.number else { return self.gate(Op::Unclear, 0) };
         let gate = self.gate(Op::Other, 1)?;
         self.wide(self.fact_type(slot));
-        self.count(policy)?;
-        self.count(node)?;
+        self.number(policy);
+        self.count(number)?;
         Some(gate)
     }
 }

@@ -1,13 +1,17 @@
 //! A policy set laid out for verdicts: what a look-up needs stands together, and nothing is allocated to find it.
 //!
-//! Everything lies in one run of bytes, addressed by offset, numbers little-endian; so it could be written to a file as it is.
+//! Everything lies in one run of bytes, addressed by offset, numbers little-endian.
 //! Policies on one realm are one unit, however many they are; a template realm is one unit too. Offset 0 is nothing.
+//!
+//! When a document changes, the layout is copied as it is, which is fast because it is bytes, and the realms that the document
+//! speaks of are laid out anew at its end. What stood there before stays behind as waste until all is laid out again.
 //!
 //! ```text
 //! place      parent u32, segment length u32, variable child u32, named root u32, units below, exact, any u32, segment
-//! unit       next u32, flags u32, bindings u32, productions u32, then so many
-//!            bindings (variable u32, segment u32; of the local name with the highest bit)
-//!            and productions (claim, gate, policy, place in the document: u32), ascending by claim
+//! unit       next u32, flags u32, bindings u32, productions u32, policies u32, then so many
+//!            bindings (variable u32, segment u32; of the local name with the highest bit),
+//!            productions (claim, gate, policy, place in the document: u32), ascending by claim,
+//!            and numbers of policies (u32)
 //! claim      type length u32, value length u32, type, value
 //! gate       operation u32, count u32, then by operation
 //! keyed      unit u32, claim u32, hash of the fact u64, count u32, then (gate, policy, place: u32)
@@ -15,11 +19,16 @@
 
 mod build;
 pub(crate) mod hash;
+mod patch;
 mod table;
 
 pub(crate) use build::build;
+pub(crate) use patch::patch;
 
-use crate::compile::plan::table::Table;
+use crate::{
+    compile::{plan::table::Table, slots::Slot},
+    syntax::fqn::Fqn,
+};
 
 /// The place above those of the resource types.
 pub(crate) const WORLD: u32 = 0;
@@ -52,7 +61,7 @@ pub(crate) enum Op {
     Fact,
     /// Of a slot's facts one is what the variable is bound to: slot u32, hash of the slot u64, variable u32.
     Bound,
-    /// A comparison of facts that is no look-up: hash of the slot u64, policy u32, node u32.
+    /// A comparison of facts that is no look-up: hash of the slot u64, policy u32, number in its document u32.
     Other,
     /// One of these claims: offsets.
     Claim,
@@ -70,16 +79,20 @@ impl Op {
 }
 
 /// The layout. Each reader gives nothing where there is no such record; then nothing is known.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Plan {
     bytes: Bytes,
     edges: Table,
     claims: Table,
     keyed: Table,
+    /// Types of claims that some rule asserts with what a variable is bound to, or with the values of facts; ascending.
+    changing: Vec<Slot>,
+    /// How many bytes there were when all was laid out; what came later may be waste.
+    whole: usize,
 }
 
 /// The run of bytes.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Bytes(Vec<u8>);
 
 /// A segment of names and what is said of it.
@@ -100,6 +113,7 @@ pub(crate) struct Unit {
     pub(crate) flags: u32,
     bindings: u32,
     productions: u32,
+    policies: u32,
 }
 
 /// A rule that asserts a claim if its gate opens.
@@ -107,14 +121,14 @@ pub(crate) struct Unit {
 pub(crate) struct Production {
     pub(crate) claim: u32,
     pub(crate) gate: u32,
-    /// Index into the set's policies.
+    /// The policy's number.
     pub(crate) policy: u32,
     /// Where the rule stands in its document.
     pub(crate) place: u32,
 }
 
 const PLACE_BYTES: u32 = 28;
-const UNIT_BYTES: u32 = 16;
+const UNIT_BYTES: u32 = 20;
 const BINDING_BYTES: u32 = 8;
 const PRODUCTION_BYTES: u32 = 16;
 const GATE_BYTES: u32 = 8;
@@ -141,8 +155,8 @@ impl Plan {
 
     #[inline]
     pub(crate) fn unit(&self, at: u32) -> Option<Unit> {
-        let [next, flags, bindings, productions] = self.bytes.numbers(at)?;
-        Some(Unit { at, next, flags, bindings, productions })
+        let [next, flags, bindings, productions, policies] = self.bytes.numbers(at)?;
+        Some(Unit { at, next, flags, bindings, productions, policies })
     }
 
     /// Each variable of a unit with a segment that it stands for.
@@ -177,6 +191,64 @@ impl Plan {
             }
         }
         (first..unit.productions).map_while(production).take_while(move |it| it.claim == claim)
+    }
+
+    /// The numbers of a unit's policies.
+    fn policies(&self, unit: Unit) -> impl Iterator<Item = u32> {
+        let start = unit
+            .at
+            .saturating_add(UNIT_BYTES)
+            .saturating_add(unit.bindings.saturating_mul(BINDING_BYTES))
+            .saturating_add(unit.productions.saturating_mul(PRODUCTION_BYTES));
+        (0..unit.policies).map_while(move |index| self.bytes.u32(start.saturating_add(index.saturating_mul(4))))
+    }
+
+    /// The units of a list.
+    fn units(&self, first: u32) -> impl Iterator<Item = Unit> {
+        let unit = |at| if at == 0 { None } else { self.unit(at) };
+        std::iter::successors(unit(first), move |it| unit(it.next))
+    }
+
+    /// The policies whose realm may hold the name, in no order. It is a superset of those that do by variables that occur
+    /// twice; the caller binds.
+    pub(crate) fn find(&self, name: &Fqn) -> Vec<u32> {
+        let mut found = Vec::new();
+        let mut add = |list: u32| found.extend(self.units(list).flat_map(|it| self.policies(it)));
+        // Each place of the tree is a prefix of some realm and is reached once, so this is at most as many as realms
+        // have segments.
+        let mut here: Vec<u32> = self.edge(WORLD, name.resource_type()).into_iter().collect();
+        for segment in name.namespace() {
+            self.each(&here).for_each(|it| add(it.below));
+            here = self.step(&here, segment);
+        }
+        let mut named = Vec::new();
+        for it in self.each(&here) {
+            add(it.below);
+            add(it.exact);
+            if name.local().is_some() {
+                add(it.any);
+                named.extend((it.named != 0).then_some(it.named));
+            }
+        }
+        for segment in name.local().unwrap_or_default() {
+            named = self.step(&named, segment);
+            self.each(&named).for_each(|it| add(it.below));
+        }
+        found
+    }
+
+    fn each(&self, places: &[u32]) -> impl Iterator<Item = Place> {
+        places.iter().filter_map(|it| self.place(*it))
+    }
+
+    /// Where a segment leads.
+    fn step(&self, from: &[u32], segment: &str) -> Vec<u32> {
+        let mut next = Vec::with_capacity(from.len());
+        for at in from {
+            next.extend(self.edge(*at, segment));
+            next.extend(self.place(*at).map(|it| it.variable).filter(|it| *it != 0));
+        }
+        next
     }
 
     /// The rules of a unit that assert a claim where there is this fact.
@@ -232,6 +304,29 @@ impl Unit {
 }
 
 impl Bytes {
+    /// What the place at an offset is found by.
+    fn hash_of_edge(&self, at: u32) -> Option<u64> {
+        let [parent, length] = self.numbers(at)?;
+        Some(hash::edge(parent, self.text(at.checked_add(PLACE_BYTES)?, length)?))
+    }
+
+    /// What the claim at an offset is found by.
+    fn hash_of_claim(&self, at: u32) -> Option<u64> {
+        let [first, second] = self.numbers(at)?;
+        let start = at.checked_add(8)?;
+        Some(hash::claim(self.text(start, first)?, self.text(start.checked_add(first)?, second)?))
+    }
+
+    /// What the rules at an offset are found by.
+    fn hash_of_key(&self, at: u32) -> Option<u64> {
+        let [unit, claim] = self.numbers(at)?;
+        Some(hash::key(unit, claim, self.u64(at.checked_add(8)?)?))
+    }
+
+    fn text(&self, at: u32, length: u32) -> Option<&str> {
+        std::str::from_utf8(self.slice(at, length)?).ok()
+    }
+
     #[inline]
     pub(crate) fn u32(&self, at: u32) -> Option<u32> {
         let [number] = self.numbers(at)?;

@@ -1,10 +1,14 @@
-//! A table from hashes to offsets, open addressing, never changed.
+//! A table from hashes to offsets, open addressing, nothing ever taken out.
+
+/// Slots of a table that has anything in it, at least.
+const ROOM_MIN: usize = 8;
 
 /// From hash to offset. Whoever asks compares what stands there.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Table {
-    // INVARIANT (room): a power of two, at least half of it empty; an empty slot has offset 0.
+    // INVARIANT (room): none or a power of two, at least half of it empty; an empty slot has offset 0.
     slots: Vec<Slot>,
+    used: usize,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -15,16 +19,22 @@ struct Slot {
 }
 
 impl Table {
-    /// Files offsets, none of them 0, under their hashes.
-    pub(super) fn new(entries: &[(u64, u32)]) -> Self {
-        let mut slots = vec![Slot::default(); entries.len().saturating_mul(2).next_power_of_two()];
-        for (hash, offset) in entries {
-            let free = places(*hash, slots.len()).find(|at| slots.get(*at).is_some_and(|it| it.offset == 0));
-            if let Some(slot) = free.and_then(|at| slots.get_mut(at)) {
-                *slot = Slot { tag: tag(*hash), offset: *offset };
-            }
+    /// Files an offset, which is not 0, under its hash; `rehash` gives the hash of what stands at an offset.
+    pub(super) fn insert(&mut self, hash: u64, offset: u32, rehash: impl Fn(u32) -> u64) {
+        if self.slots.len() < self.used.saturating_add(1).saturating_mul(2) {
+            let room = self.slots.len().saturating_mul(2).max(ROOM_MIN);
+            let old = std::mem::replace(&mut self.slots, vec![Slot::default(); room]);
+            old.iter().filter(|it| it.offset != 0).for_each(|it| self.place(rehash(it.offset), it.offset));
         }
-        Self { slots }
+        self.place(hash, offset);
+        self.used = self.used.saturating_add(1);
+    }
+
+    fn place(&mut self, hash: u64, offset: u32) {
+        let free = places(hash, self.slots.len()).find(|at| self.slots.get(*at).is_some_and(|it| it.offset == 0));
+        if let Some(slot) = free.and_then(|at| self.slots.get_mut(at)) {
+            *slot = Slot { tag: tag(hash), offset };
+        }
     }
 
     /// The offset with this hash of which `is_it` is true.
@@ -70,14 +80,16 @@ mod tests {
     fn what_was_filed_is_found_and_nothing_else() {
         // All in one slot, and half of them with one tag.
         let hash = |it: u32| u64::from(it % 2) << 40;
-        let entries: Vec<(u64, u32)> = (1..=100).map(|it| (hash(it), it)).collect();
-        let table = Table::new(&entries);
+        let mut table = Table::default();
+        for at in 1..=100 {
+            assert_eq!(table.find(hash(at), |it| it == at), None);
+            table.insert(hash(at), at, hash);
+        }
         for at in 1..=100 {
             assert_eq!(table.find(hash(at), |it| it == at), Some(at));
         }
         assert_eq!(table.find(hash(1), |it| it == 2), None);
         assert_eq!(table.find(3 << 32, |_| true), None);
-        assert_eq!(Table::new(&[]).find(0, |_| true), None);
         assert_eq!(Table::default().find(0, |_| true), None);
     }
 }

@@ -4,7 +4,6 @@ use crate::{
     compile::{
         PolicySet,
         plan::{IN_LOCAL, KEYED, Op, Plan, Production, SPECIAL, UNCLEAR, Unit, VARIABLES_MAX, WORLD, hash},
-        set::Gate,
         slots::Slot,
     },
     eval::verdict::principal::{Facts, Known},
@@ -58,7 +57,7 @@ enum Found {
 /// A rule that asserts a claim.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rule {
-    /// Index into the set's policies.
+    /// The policy's number.
     pub(super) policy: u32,
     /// Where it stands in its document.
     pub(super) place: u32,
@@ -286,8 +285,8 @@ impl<'a, T: AsRef<str>> Ask<'a, T> {
                 Some(facts.any(|it| it.value() == bound && self.is_of(it, slot)))
             }
             Op::Other => {
-                let [low, high, policy, node] = self.plan.bytes().numbers(at)?;
-                self.holds(unit, wide(low, high), policy, node)
+                let [low, high, policy, comparison] = self.plan.bytes().numbers(at)?;
+                self.holds(unit, wide(low, high), policy, comparison)
             }
             Op::Claim => {
                 for index in 0..count {
@@ -327,9 +326,9 @@ impl<'a, T: AsRef<str>> Ask<'a, T> {
     }
 
     /// Tries a comparison that is no look-up on all values that there are.
-    fn holds(&mut self, unit: &Unit, of_type: u64, policy: u32, node: u32) -> Option<bool> {
-        let policy = self.set.policies.get(usize::try_from(policy).ok()?)?;
-        let Gate::Compare(comparison) = &policy.node(usize::try_from(node).ok()?)?.gate else { return None };
+    fn holds(&mut self, unit: &Unit, of_type: u64, policy: u32, comparison: u32) -> Option<bool> {
+        let (document, _) = self.set.numbers.document(policy)?;
+        let comparison = self.set.documents.get(document)?.comparison(usize::try_from(comparison).ok()?)?;
         let mut bound = [""; VARIABLES_MAX];
         for (variable, segment) in self.plan.bindings(unit) {
             *bound.get_mut(usize::try_from(variable).ok()?)? = self.segment(segment)?;

@@ -44,8 +44,15 @@ pub enum Verdict {
 /// A rule of the set that gave the verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reason {
-    document: usize,
+    from: From,
     offset: usize,
+}
+
+/// Where a reason stands; finding the document of a policy is left to who asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum From {
+    Policy(u32),
+    Document(usize),
 }
 
 impl Verdict {
@@ -58,14 +65,17 @@ impl Verdict {
 impl Reason {
     /// Where the rule stands in the set that gave it.
     pub fn place(self, set: &PolicySet) -> Option<Place> {
-        let source = set.sources.get(self.document)?;
+        let document = match self.from {
+            From::Policy(number) => set.numbers.document(number)?.0,
+            From::Document(document) => document,
+        };
+        let source = set.sources.get(document)?;
         let location = source.location(self.offset);
         Some(Place { document: source.document().to_owned(), line: location.line, column: location.column })
     }
 
-    fn of(set: &PolicySet, rule: Rule) -> Option<Self> {
-        let policy = set.policies.get(usize::try_from(rule.policy).ok()?)?;
-        Some(Self { document: policy.document, offset: usize::try_from(rule.place).ok()? })
+    fn of(rule: Rule) -> Option<Self> {
+        Some(Self { from: From::Policy(rule.policy), offset: usize::try_from(rule.place).ok()? })
     }
 }
 
@@ -177,7 +187,7 @@ fn known<T: AsRef<str>, W: AsRef<str>>(
     target: FqnRef<'_>,
     want: &[Claim<W>],
 ) -> Option<Verdict> {
-    let plan = set.plan.as_ref()?;
+    let plan = &set.plan;
     let mut ask = Ask::new(set, plan, facts, target);
     ask.find_units()?;
     let mut reason = None;
@@ -195,19 +205,20 @@ fn known<T: AsRef<str>, W: AsRef<str>>(
     if ask.may_be_refused() {
         return None;
     }
-    Reason::of(set, reason?).map(Verdict::Allowed)
+    Reason::of(reason?).map(Verdict::Allowed)
 }
 
 fn decided(set: &PolicySet, request: &Request) -> Verdict {
-    let run = Run::new(set, request);
+    let found = set.find(request.target());
+    let run = Run::new(set, &found, request);
     let met = want::met(&run);
     if let Some((missing, _)) = met.iter().find(|(_, by)| by.is_none()) {
         return Verdict::Missing(request.want().iter().position(|it| it == *missing).unwrap_or_default());
     }
     let claim = met.last().and_then(|(_, by)| run.claims.get((*by)?));
-    let rule = claim.and_then(|it| Some((run.policies.get(it.by.policy)?.policy.document, it.offset)));
+    let rule = claim.and_then(|it| Some((run.policies.get(it.by.policy)?.document, it.offset)));
     match rule.filter(|_| decision(&run).is_allowed()) {
-        Some((document, offset)) => Verdict::Allowed(Reason { document, offset }),
+        Some((document, offset)) => Verdict::Allowed(Reason { from: From::Document(document), offset }),
         None => Verdict::Refused,
     }
 }

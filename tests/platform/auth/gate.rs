@@ -214,8 +214,13 @@ async fn a_grant_holds_as_long_as_what_it_rests_on() {
     let granted = open(&scene, &tom, &web, &SHELL).await.unwrap();
     assert_eq!(gate.still_holds(&granted), Ok(()));
     assert_eq!(granted.valid_until(), tom.expires());
+    // What is said of others cannot matter to it; what is said of it can, whatever that is.
     scene.set_policy(&[("other", "job::/other { { permit read } }")]).await;
-    assert_eq!(gate.still_holds(&granted), Err(Stale::Revision { in_force: 2, decided: 1 }));
+    assert_eq!((gate.policy().revision(), gate.still_holds(&granted)), (2, Ok(())));
+    scene.set_policy(&[("all", "job::/ { { permit read } }")]).await;
+    assert_eq!(gate.still_holds(&granted), Err(Stale::Revision { in_force: 3, decided: 1 }));
+    let granted = open(&scene, &tom, &web, &SHELL).await.unwrap();
+    assert_eq!(gate.still_holds(&granted), Ok(()));
     // Until noon and a minute.
     let noon = "job::/prod { if (time.clock < \"12:01\") { permit ssh } }";
     scene.set_policy(&[("noon", noon)]).await;
@@ -253,6 +258,17 @@ async fn a_console_takes_both_decisions_and_the_stricter_rules() {
     assert_eq!((granted.job(), granted.source()), (clone.uuid, Some(app.uuid)));
     assert_eq!(granted.idle_timeout().unwrap().as_secs(), 300);
     assert_eq!(granted.session_max().unwrap().as_secs(), 7_200);
+    // It rests on what is said of the clone and on what is said of its source.
+    for (realm, holds) in
+        [("job::/other", true), ("job::/prod::other", true), ("job::/prod", false), ("job::/sandbox", false)]
+    {
+        let granted = gate.open_session(&tom, &both(&SHELL)).await.unwrap();
+        scene.set_policy(&[("more", &format!("{realm} {{ permit read }}"))]).await;
+        assert_eq!(gate.still_holds(&granted).is_ok(), holds, "{realm}");
+        // Taken away again, it is another revision still.
+        scene.set_policy(&[("more", "// Nothing.\n")]).await;
+        assert_eq!(gate.still_holds(&granted).is_ok(), holds, "{realm}");
+    }
     // One of the two alone makes no grant, nor does another job in the source's place.
     assert!(gate.open_session(&tom, &target(&clone, None, &SHELL)).await.is_err());
     assert!(gate.open_session(&tom, &target(&app, Some(&app), &SHELL)).await.is_err());

@@ -204,7 +204,7 @@ async fn a_change_that_leaves_the_grant_leaves_the_session() {
         let opening = open(&scene.world, &scene.token, &command);
         let changing = async {
             let go_on = scene.stopped().await;
-            scene.world.set_policy(&format!("job::/prod {{ permit shell, exec }}\n// {step:?}\n")).await;
+            scene.world.set_policy(&format!("job::/prod {{ permit shell, exec // {step:?}\n }}\n")).await;
             go_on.send(()).unwrap();
         };
         let (opened, ()) = tokio::join!(opening, changing);

@@ -1,0 +1,352 @@
+//! One document, compiled: its policies, packed until an evaluation wants one.
+//!
+//! A large set is mostly policies that nobody asks for. Packed, one takes about as many bytes as its text; unpacked, ten times
+//! that. Verdicts read neither, but the layout (`plan`).
+//!
+//! ```text
+//! policy      start of its text, length, realm, how many variables, their names, records until the next policy begins
+//! realm       resource type, parts, kind of local name (0 below, 1 exact, 2 any, 3 named: then parts)
+//! parts       how many; each as a piece
+//! piece       2 × length and so many bytes, or 2 × number of a variable + 1
+//! record      kind, then what is of that kind (`Record`); places in the document are distances from the policy's start
+//! ```
+
+use std::sync::Arc;
+
+use smallvec::{SmallVec, smallvec};
+use smol_str::SmolStr;
+
+use crate::{
+    compile::{
+        condition::{Comparison, Test},
+        packed::{Reader, Writer},
+        realm::{LocalPattern, Part, Pattern, Variables},
+        set::{Asserted, Assertion, Gate, Node, Policy, Template, TemplatePiece},
+        slots::{Slot, Slots},
+    },
+    source::Span,
+};
+
+/// A document of a set.
+#[derive(Debug, Default)]
+pub(crate) struct Document {
+    packed: Vec<u8>,
+    /// Where each policy begins.
+    starts: Vec<u32>,
+    /// The comparisons that are more than equality with a few texts, as they are tried.
+    comparisons: Vec<Arc<Comparison>>,
+    /// Its policies as they are evaluated, where they are asked for all the time.
+    ready: Vec<Arc<Policy>>,
+    /// Types of claims that it asserts with what a variable is bound to, or with the values of facts; ascending.
+    pub(crate) changing: Vec<Slot>,
+    /// Whether it asserts something that has one value only, so that another document can contradict it.
+    pub(crate) has_scalars: bool,
+}
+
+/// What a policy is packed as, in the order in which its nodes are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Record {
+    /// A node: how many inputs, then each as the distance to it.
+    All,
+    Any,
+    /// A node: slot, start, length, how many templates, then these.
+    Equal,
+    /// A node: the number of a comparison of the document.
+    Compare,
+    /// Of a node: its distance from the next, slot, offset, template.
+    Value,
+    /// Of a node: its distance from the next, slot, offset, slot of a fact.
+    Reference,
+}
+
+const RECORDS: [Record; 6] =
+    [Record::All, Record::Any, Record::Equal, Record::Compare, Record::Value, Record::Reference];
+
+/// Packs the policies of one document, one after the other.
+#[derive(Debug, Default)]
+pub(super) struct Packer {
+    out: Writer,
+    starts: Vec<u32>,
+    comparisons: Vec<Arc<Comparison>>,
+    changing: Vec<Slot>,
+    // Of the policy that is being packed: where it starts, and how many nodes it has.
+    start: usize,
+    nodes: usize,
+}
+
+impl Packer {
+    /// Begins a policy.
+    pub(super) fn policy(&mut self, span: Span, realm: &Pattern, variables: &Variables) {
+        // A document has at most half a million bytes, so all of it packed has less than 32 bits can number.
+        self.starts.push(u32::try_from(self.out.at()).unwrap_or(u32::MAX));
+        (self.start, self.nodes) = (span.start, 0);
+        self.out.number(span.start);
+        self.out.number(span.end.saturating_sub(span.start));
+        self.out.text(&realm.resource_type);
+        self.parts(&realm.namespace);
+        match &realm.local {
+            LocalPattern::Below => self.out.number(0),
+            LocalPattern::Exact => self.out.number(1),
+            LocalPattern::Any => self.out.number(2),
+            LocalPattern::Named(parts) => {
+                self.out.number(3);
+                self.parts(parts);
+            }
+        }
+        self.out.number(variables.names().len());
+        variables.names().iter().for_each(|it| self.out.text(it));
+    }
+
+    /// A node that is true when all of the inputs are, or one of them.
+    pub(super) fn joined(&mut self, is_all: bool, inputs: &[usize]) -> usize {
+        self.record(if is_all { Record::All } else { Record::Any });
+        self.out.number(inputs.len());
+        for input in inputs {
+            self.out.number(self.nodes.saturating_sub(*input));
+        }
+        self.node()
+    }
+
+    /// A node that is true of facts or claims with one of these values.
+    pub(super) fn equal(&mut self, slot: Slot, span: Span, templates: &[Template]) -> usize {
+        self.record(Record::Equal);
+        self.out.number(slot.0);
+        self.span(span);
+        self.out.number(templates.len());
+        for template in templates {
+            self.template(template);
+        }
+        self.node()
+    }
+
+    /// A node that is true when a comparison of any other kind is.
+    pub(super) fn comparison(&mut self, comparison: Comparison) -> usize {
+        self.record(Record::Compare);
+        let number = self.comparisons.len();
+        self.out.number(number);
+        self.comparisons.push(Arc::new(Comparison { number: Some(number), ..comparison }));
+        self.node()
+    }
+
+    /// What a node asserts.
+    pub(super) fn assertion(&mut self, node: usize, assertion: &Assertion) {
+        self.record(match &assertion.value {
+            Asserted::Value(_) => Record::Value,
+            Asserted::Reference(_) => Record::Reference,
+        });
+        self.out.number(self.nodes.saturating_sub(node));
+        self.out.number(assertion.slot.0);
+        self.out.number(assertion.offset.saturating_sub(self.start));
+        let is_constant = match &assertion.value {
+            Asserted::Value(template) => {
+                self.template(template);
+                template.constant().is_some()
+            }
+            Asserted::Reference(slot) => {
+                self.out.number(slot.0);
+                false
+            }
+        };
+        if !is_constant && let Err(at) = self.changing.binary_search(&assertion.slot) {
+            self.changing.insert(at, assertion.slot);
+        }
+    }
+
+    pub(super) fn finish(self, has_scalars: bool) -> Document {
+        let Self { out, mut starts, mut comparisons, changing, .. } = self;
+        starts.shrink_to_fit();
+        comparisons.shrink_to_fit();
+        Document { packed: out.into_bytes(), starts, comparisons, ready: Vec::new(), changing, has_scalars }
+    }
+
+    fn node(&mut self) -> usize {
+        let node = self.nodes;
+        self.nodes = self.nodes.saturating_add(1);
+        node
+    }
+
+    fn record(&mut self, record: Record) {
+        self.out.number(RECORDS.iter().position(|it| *it == record).unwrap_or(RECORDS.len()));
+    }
+
+    /// Of something within the policy.
+    fn span(&mut self, span: Span) {
+        self.out.number(span.start.saturating_sub(self.start));
+        self.out.number(span.end.saturating_sub(span.start));
+    }
+
+    fn parts(&mut self, parts: &[Part]) {
+        self.out.number(parts.len());
+        for part in parts {
+            match part {
+                Part::Literal(text) => self.literal(text),
+                Part::Variable(number) => self.variable(*number),
+            }
+        }
+    }
+
+    fn template(&mut self, template: &Template) {
+        self.out.number(template.pieces.len());
+        for piece in &template.pieces {
+            match piece {
+                TemplatePiece::Text(text) => self.literal(text),
+                TemplatePiece::Variable(number) => self.variable(*number),
+            }
+        }
+    }
+
+    fn literal(&mut self, text: &str) {
+        self.out.number(text.len().saturating_mul(2));
+        self.out.bytes(text);
+    }
+
+    fn variable(&mut self, number: usize) {
+        self.out.number(number.saturating_mul(2).saturating_add(1));
+    }
+}
+
+impl Document {
+    /// How many policies it has.
+    pub(crate) fn count(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// Its policies are asked for all the time: they stay unpacked.
+    pub(super) fn make_ready(&mut self, slots: &Slots) {
+        self.ready = (0..self.count()).filter_map(|it| self.unpack(it, slots)).map(Arc::new).collect();
+    }
+
+    /// A policy as it is evaluated.
+    pub(crate) fn policy(&self, at: usize, slots: &Slots) -> Option<Arc<Policy>> {
+        match self.ready.get(at) {
+            Some(ready) => Some(Arc::clone(ready)),
+            None => self.unpack(at, slots).map(Arc::new),
+        }
+    }
+
+    /// Where a policy stands in the text, and its realm.
+    pub(crate) fn realm(&self, at: usize) -> Option<(Span, Pattern)> {
+        let mut from = Unpacker { from: self.reader(at)?, of: self, start: 0 };
+        let span = from.span()?;
+        Some((span, from.realm()?))
+    }
+
+    /// A comparison by its number.
+    pub(crate) fn comparison(&self, number: usize) -> Option<&Comparison> {
+        self.comparisons.get(number).map(Arc::as_ref)
+    }
+
+    /// Bytes that it takes, texts outside of it and comparisons left out.
+    pub(crate) fn size(&self) -> usize {
+        self.packed.len().saturating_add(self.starts.len().saturating_mul(size_of::<u32>()))
+    }
+
+    fn reader(&self, at: usize) -> Option<Reader<'_>> {
+        let start = usize::try_from(*self.starts.get(at)?).ok()?;
+        let end = self.starts.get(at.saturating_add(1)).map_or(Some(self.packed.len()), |it| usize::try_from(*it).ok());
+        Some(Reader::new(self.packed.get(start..end?)?))
+    }
+
+    fn unpack(&self, at: usize, slots: &Slots) -> Option<Policy> {
+        let mut from = Unpacker { from: self.reader(at)?, of: self, start: 0 };
+        from.start = from.span()?.start;
+        let realm = from.realm()?;
+        let names = from.from.number()?;
+        let variables = (0..names).map(|_| from.from.text()).collect::<Option<_>>()?;
+        let mut nodes = Vec::new();
+        while !from.from.is_at_end() {
+            from.record(slots, &mut nodes)?;
+        }
+        Some(Policy { realm, variables, nodes })
+    }
+}
+
+/// Takes one policy out of its document.
+struct Unpacker<'a> {
+    from: Reader<'a>,
+    of: &'a Document,
+    /// Where the policy starts, once that is known.
+    start: usize,
+}
+
+impl Unpacker<'_> {
+    fn span(&mut self) -> Option<Span> {
+        let start = self.start.checked_add(self.from.number()?)?;
+        Some(Span::new(start, start.checked_add(self.from.number()?)?))
+    }
+
+    fn realm(&mut self) -> Option<Pattern> {
+        let resource_type = self.from.text()?;
+        let namespace = self.parts()?;
+        let local = match self.from.number()? {
+            0 => LocalPattern::Below,
+            1 => LocalPattern::Exact,
+            2 => LocalPattern::Any,
+            _ => LocalPattern::Named(self.parts()?),
+        };
+        Some(Pattern { resource_type, namespace, local })
+    }
+
+    fn parts(&mut self) -> Option<Vec<Part>> {
+        let count = self.from.number()?;
+        (0..count).map(|_| Some(self.piece()?.map_or_else(Part::Variable, Part::Literal))).collect()
+    }
+
+    fn template(&mut self) -> Option<Template> {
+        let count = self.from.number()?;
+        let piece = |piece: Result<SmolStr, usize>| piece.map_or_else(TemplatePiece::Variable, TemplatePiece::Text);
+        Some(Template { pieces: (0..count).map(|_| self.piece().map(piece)).collect::<Option<_>>()? })
+    }
+
+    /// A text, or the number of a variable.
+    fn piece(&mut self) -> Option<Result<SmolStr, usize>> {
+        let number = self.from.number()?;
+        if number % 2 == 1 { Some(Err(number / 2)) } else { self.from.bytes(number / 2).map(Ok) }
+    }
+
+    fn record(&mut self, slots: &Slots, nodes: &mut Vec<Node>) -> Option<()> {
+        let record = *RECORDS.get(self.from.number()?)?;
+        match record {
+            Record::All => add(nodes, Gate::All(self.inputs(nodes.len())?)),
+            Record::Any => add(nodes, Gate::Any(self.inputs(nodes.len())?)),
+            Record::Equal => {
+                let (slot, span, count) = (Slot(self.from.number()?), self.span()?, self.from.number()?);
+                let templates = (0..count).map(|_| self.template()).collect::<Option<_>>()?;
+                add(nodes, Gate::Compare(Arc::new(Comparison::new(slots, slot, Test::Equal(templates), span))));
+            }
+            Record::Compare => {
+                let comparison = self.of.comparisons.get(self.from.number()?)?;
+                add(nodes, Gate::Compare(Arc::clone(comparison)));
+            }
+            Record::Value | Record::Reference => {
+                let node = nodes.len().checked_sub(self.from.number()?)?;
+                let slot = Slot(self.from.number()?);
+                let offset = self.start.checked_add(self.from.number()?)?;
+                let value = match record {
+                    Record::Reference => Asserted::Reference(Slot(self.from.number()?)),
+                    Record::Value | Record::All | Record::Any | Record::Equal | Record::Compare => {
+                        Asserted::Value(self.template()?)
+                    }
+                };
+                nodes.get_mut(node)?.asserts.push(Assertion { slot, value, offset });
+            }
+        }
+        Some(())
+    }
+
+    fn inputs(&mut self, here: usize) -> Option<SmallVec<[usize; 2]>> {
+        let count = self.from.number()?;
+        (0..count).map(|_| here.checked_sub(self.from.number()?)).collect()
+    }
+}
+
+fn add(nodes: &mut Vec<Node>, gate: Gate) {
+    let at = nodes.len();
+    let node = Node { gate, feeds: smallvec![], asserts: Vec::new() };
+    for input in node.inputs() {
+        if let Some(input) = nodes.get_mut(*input) {
+            input.feeds.push(at);
+        }
+    }
+    nodes.push(node);
+}

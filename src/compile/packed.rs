@@ -1,0 +1,109 @@
+//! Numbers and texts in a run of bytes: small, and taken out again in the order in which they were put in.
+
+use smol_str::SmolStr;
+
+/// Puts in.
+#[derive(Debug, Default)]
+pub(super) struct Writer(Vec<u8>);
+
+/// Takes out; nothing where there is no such thing any more.
+#[derive(Debug, Clone)]
+pub(super) struct Reader<'a>(&'a [u8]);
+
+impl Writer {
+    /// Seven bits a byte, the lowest first; the highest bit of a byte says that more follow (LEB128).
+    pub(super) fn number(&mut self, mut number: usize) {
+        loop {
+            let low = number & 0x7f;
+            number >>= 7;
+            let more = if number == 0 { 0 } else { 0x80 };
+            self.0.push(u8::try_from(low | more).unwrap_or_default());
+            if number == 0 {
+                return;
+            }
+        }
+    }
+
+    /// So many bytes, then they.
+    pub(super) fn text(&mut self, text: &str) {
+        self.number(text.len());
+        self.bytes(text);
+    }
+
+    /// Only they.
+    pub(super) fn bytes(&mut self, text: &str) {
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    /// Where the next goes.
+    pub(super) fn at(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn into_bytes(mut self) -> Vec<u8> {
+        self.0.shrink_to_fit();
+        self.0
+    }
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    pub(super) fn is_at_end(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn number(&mut self) -> Option<usize> {
+        let mut number = 0_usize;
+        for shift in (0..usize::BITS).step_by(7) {
+            let (byte, rest) = self.0.split_first()?;
+            self.0 = rest;
+            number |= usize::from(byte & 0x7f).checked_shl(shift)?;
+            if byte & 0x80 == 0 {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    pub(super) fn text(&mut self) -> Option<SmolStr> {
+        let length = self.number()?;
+        self.bytes(length)
+    }
+
+    pub(super) fn bytes(&mut self, length: usize) -> Option<SmolStr> {
+        let (text, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        std::str::from_utf8(text).ok().map(SmolStr::new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use crate::compile::packed::{Reader, Writer};
+
+    proptest! {
+        #[test]
+        fn what_was_put_in_is_taken_out(all in prop::collection::vec((any::<usize>(), ".{0,40}"), 0..20), cut in 0_usize..9) {
+            let mut writer = Writer::default();
+            for (number, text) in &all {
+                writer.number(*number);
+                writer.text(text);
+            }
+            let bytes = writer.into_bytes();
+            let mut reader = Reader::new(&bytes);
+            for (number, text) in &all {
+                prop_assert_eq!(reader.number(), Some(*number));
+                prop_assert_eq!(reader.text(), Some(text.into()));
+            }
+            prop_assert!(reader.is_at_end());
+            // Cut anywhere, it ends; it never gives more than there is.
+            let mut reader = Reader::new(&bytes[..bytes.len().saturating_sub(cut)]);
+            while reader.number().is_some() && reader.text().is_some() {}
+        }
+    }
+}
