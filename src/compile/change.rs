@@ -7,14 +7,8 @@ use std::{
 
 use crate::{
     compile::{
-        Finding, PolicySet, System, check, compile, compiled,
-        document::Document,
-        index::Index,
-        plan,
-        realm::Pattern,
-        set::Numbers,
-        system::{is_system, system_sources},
-        whole,
+        Finding, PolicySet, System, check, compile, compiled, document::Document, index::Index, laid_out, of_program,
+        plan, realm::Pattern, system::is_system,
     },
     source::Source,
     syntax::{Parse, fqn::Fqn, parse},
@@ -115,9 +109,8 @@ impl PolicySet {
     }
 
     fn patched(&self, given: &[Source], system: System) -> Option<Self> {
-        let own = if system == System::Included { system_sources() } else { Vec::new() };
         let mut sources: Vec<Source> = given.to_vec();
-        sources.extend(own);
+        sources.extend(of_program(system));
         sources.sort_by(|a, b| a.document().cmp(b.document()));
         if sources.windows(2).any(|pair| matches!(pair, [a, b] if a.document() == b.document())) {
             return None;
@@ -138,13 +131,17 @@ impl PolicySet {
         }
         let mut slots = self.slots.clone();
         let mut documents = Vec::with_capacity(sources.len());
+        let mut new = Vec::new();
         let mut parsed = parsed.into_iter().peekable();
         for (at, kept) in kept.iter().enumerate() {
             documents.push(match kept {
                 Some(before) => Arc::clone(self.documents.get(*before)?),
                 None => {
                     let (_, parse) = parsed.next_if(|(it, _)| *it == at)?;
-                    compiled(&mut slots, sources.get(at)?, &parse)
+                    let mut realms = Vec::new();
+                    let document = compiled(&mut slots, sources.get(at)?, &parse, |it| realms.push(it));
+                    new.push((at, realms));
+                    document
                 }
             });
         }
@@ -157,10 +154,21 @@ impl PolicySet {
         }
         numbers.rename(|before| now.get(before).copied().flatten());
         let gone = self.realms_of(now.iter().enumerate().filter(|(_, it)| it.is_none()).map(|(at, _)| at))?;
-        let come = numbered(&mut numbers, &documents, kept.iter().enumerate().filter(|(_, it)| it.is_none()))?;
+        let mut come = Vec::new();
+        for (document, realms) in new {
+            come.extend(numbers.add(document, realms.len())?.zip(realms));
+        }
         match plan::patch(&self.plan, &gone, &come, &documents, &numbers, &slots) {
             Some(plan) => Some(Self { sources, documents, numbers, slots, plan }),
-            None => whole(sources, documents, slots),
+            None => {
+                let mut realms = Index::default();
+                for document in &documents {
+                    for at in 0..document.count() {
+                        realms.insert(&document.realm(at)?.1);
+                    }
+                }
+                laid_out(sources.into_iter().zip(documents).collect(), slots, &realms)
+            }
         }
     }
 
@@ -201,20 +209,4 @@ impl Changes {
             }
         }
     }
-}
-
-/// Gives the policies of new documents their numbers.
-fn numbered<'a>(
-    numbers: &mut Numbers,
-    documents: &[Arc<Document>],
-    new: impl Iterator<Item = (usize, &'a Option<usize>)>,
-) -> Option<Vec<(u32, Pattern)>> {
-    let mut come = Vec::new();
-    for (document, _) in new {
-        let of = documents.get(document)?;
-        for (number, at) in numbers.add(document, of.count())?.zip(0..) {
-            come.push((number, of.realm(at)?.1));
-        }
-    }
-    Some(come)
 }

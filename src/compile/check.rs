@@ -16,24 +16,21 @@ use crate::{
     syntax::{Parse, ast, vocabulary::is_context},
 };
 
-/// All findings of all documents, by document and place, what reading found first. The first `given` documents are
-/// the caller's, the others the program's own.
+/// All findings of documents that were read, by document and place, what reading found first. The first `given`
+/// documents are the caller's, the others the program's own.
 pub(crate) fn findings(documents: &[(&Source, &Parse)], given: usize) -> Vec<Finding> {
-    let mut checks = Checks { documents, findings: Vec::new(), scalars: Scalars::default() };
-    for (source, (_, parse)) in documents.iter().enumerate() {
-        let read = parse.diagnostics.iter().cloned();
-        checks.findings.extend(read.map(|diagnostic| Finding { source, diagnostic }));
-        for policy in &parse.document.policies {
-            checks.policy(source, policy);
-        }
+    let mut checks = Checks::new(documents.iter().map(|(source, _)| *source).collect());
+    for (_, parse) in documents {
+        checks.add(parse);
     }
-    checks.duplicate_names(given);
-    checks.findings.sort_by_key(|it| (it.source, it.diagnostic.span.start));
-    checks.findings
+    checks.finish(given)
 }
 
-struct Checks<'a> {
-    documents: &'a [(&'a Source, &'a Parse)],
+/// Looks at one document after the other, so that none of their trees need be there with another.
+pub(super) struct Checks<'a> {
+    sources: Vec<&'a Source>,
+    // How many were looked at.
+    done: usize,
     findings: Vec<Finding>,
     scalars: Scalars,
 }
@@ -86,7 +83,31 @@ fn asserts_some(block: &ast::Block, on: &str) -> bool {
     })
 }
 
-impl Checks<'_> {
+impl<'a> Checks<'a> {
+    /// Of all documents, in the order in which they will be looked at.
+    pub(super) fn new(sources: Vec<&'a Source>) -> Self {
+        Self { sources, done: 0, findings: Vec::new(), scalars: Scalars::default() }
+    }
+
+    /// Looks at the next; whether it can be used and no error was found in it.
+    pub(super) fn add(&mut self, parse: &Parse) -> bool {
+        let source = self.done;
+        self.done = self.done.saturating_add(1);
+        let before = self.findings.len();
+        let read = parse.diagnostics.iter().cloned();
+        self.findings.extend(read.map(|diagnostic| Finding { source, diagnostic }));
+        for policy in &parse.document.policies {
+            self.policy(source, policy);
+        }
+        parse.is_usable() && !self.findings.iter().skip(before).any(|it| it.diagnostic.is_error())
+    }
+
+    pub(super) fn finish(mut self, given: usize) -> Vec<Finding> {
+        self.duplicate_names(given);
+        self.findings.sort_by_key(|it| (it.source, it.diagnostic.span.start));
+        self.findings
+    }
+
     fn policy(&mut self, source: usize, policy: &ast::Policy) {
         // Most policies assert nothing that is looked at here.
         if !asserts_scalar(policy) {
@@ -164,9 +185,9 @@ impl Checks<'_> {
         diagnostic = if first.source == own.source {
             diagnostic.with_label(first.span, "the first value")
         } else {
-            let (source, _) = self.documents.get(first.source).copied().unzip();
+            let source = self.sources.get(first.source);
             let line = source.map_or(0, |it| it.location(first.span.start).line);
-            let name = source.map(Source::document).unwrap_or_default();
+            let name = source.map(|it| it.document()).unwrap_or_default();
             diagnostic.with_help(format!("the first value is in `{name}`, line {line}; keep one of them"))
         };
         self.findings.push(Finding { source: own.source, diagnostic });
@@ -174,7 +195,7 @@ impl Checks<'_> {
 
     fn duplicate_names(&mut self, given: usize) {
         let mut last: BTreeMap<&str, usize> = BTreeMap::new();
-        for (at, (source, _)) in self.documents.iter().enumerate() {
+        for (at, source) in self.sources.iter().enumerate() {
             let name = source.document();
             let Some(earlier) = last.insert(name, at) else { continue };
             // The program's own documents keep their names.

@@ -253,7 +253,8 @@ impl Document {
         let realm = from.realm()?;
         let names = from.from.number()?;
         let variables = (0..names).map(|_| from.from.text()).collect::<Option<_>>()?;
-        let mut nodes = Vec::new();
+        // Three are what one rule with one condition takes.
+        let mut nodes = Vec::with_capacity(3);
         while !from.from.is_at_end() {
             from.record(slots, &mut nodes)?;
         }
@@ -328,7 +329,12 @@ impl Unpacker<'_> {
                         Asserted::Value(self.template()?)
                     }
                 };
-                nodes.get_mut(node)?.asserts.push(Assertion { slot, value, offset });
+                let asserts = &mut nodes.get_mut(node)?.asserts;
+                // Nearly every rule asserts one claim.
+                if asserts.is_empty() {
+                    asserts.reserve_exact(1);
+                }
+                asserts.push(Assertion { slot, value, offset });
             }
         }
         Some(())

@@ -14,8 +14,8 @@ use crate::{
     syntax::ast,
 };
 
-/// Makes a document ready for evaluation.
-pub(super) fn document(slots: &mut Slots, document: &ast::Document) -> Document {
+/// Makes a document ready for evaluation, and tells the realm of each of its policies.
+pub(super) fn document(slots: &mut Slots, document: &ast::Document, mut tell: impl FnMut(Pattern)) -> Document {
     let mut packer = Packer::default();
     for policy in &document.policies {
         let mut variables = Variables::default();
@@ -24,6 +24,7 @@ pub(super) fn document(slots: &mut Slots, document: &ast::Document) -> Document 
         let root = packer.joined(true, &[]);
         let mut lowering = Lowering { slots, variables: &variables, packer: &mut packer };
         lowering.block(&policy.block, root, Place::Realm);
+        tell(realm);
     }
     packer.finish(document.policies.iter().any(check::asserts_scalar))
 }

@@ -22,7 +22,7 @@ pub use set::PolicySet;
 use std::sync::Arc;
 
 use crate::{
-    compile::{document::Document, slots::Slots},
+    compile::{document::Document, index::Index, realm::Pattern, set::Numbers, slots::Slots},
     diagnostic::{Code, Diagnostic},
     source::{Source, Span},
     syntax::{Parse, parse},
@@ -64,39 +64,79 @@ pub struct Finding {
 /// # Ok::<(), gatehouse::source::SourceError>(())
 /// ```
 pub fn compile(sources: &[Source], system: System) -> Result<PolicySet, Vec<Finding>> {
-    let parsed: Vec<Parse> = sources.iter().map(parse).collect();
-    compile_parsed(sources, &parsed, system)
+    let own = of_program(system);
+    let mut compiler = Compiler::new(sources, &own);
+    for source in sources.iter().chain(&own) {
+        // No tree outlives its document's turn: those of a large set would take ten times its text.
+        compiler.add(source, &parse(source));
+    }
+    compiler.finish()
 }
 
 /// Compiles documents that were read before; `parsed` belongs to `sources` one by one.
 pub fn compile_parsed(sources: &[Source], parsed: &[Parse], system: System) -> Result<PolicySet, Vec<Finding>> {
-    let system_sources = match system {
-        System::Included => system::system_sources(),
-        System::LeftOut => Vec::new(),
-    };
-    let system_parsed: Vec<Parse> = system_sources.iter().map(parse).collect();
-    let documents: Vec<(&Source, &Parse)> =
-        sources.iter().zip(parsed).chain(system_sources.iter().zip(&system_parsed)).collect();
-    let findings = check::findings(&documents, sources.len());
-    let unread = parsed.len() != sources.len() || documents.iter().any(|(_, parse)| !parse.is_usable());
-    if unread || findings.iter().any(|it| it.diagnostic.is_error()) {
-        return Err(findings);
+    let own = of_program(system);
+    let own_parsed: Vec<Parse> = own.iter().map(parse).collect();
+    let mut compiler = Compiler::new(sources, &own);
+    compiler.is_whole &= sources.len() == parsed.len();
+    for (source, parse) in sources.iter().zip(parsed).chain(own.iter().zip(&own_parsed)) {
+        compiler.add(source, parse);
     }
-    build(documents).ok_or_else(|| vec![too_large(sources.len().saturating_sub(1))])
+    compiler.finish()
 }
 
 /// What is wrong with documents that were read before, whether or not there is a set; it costs less than compiling.
 ///
 /// Errors and the reader's warnings, by document and place.
 pub fn check_parsed(given: &[(&Source, &Parse)], system: System) -> Vec<Finding> {
-    let system_sources = match system {
+    let own = of_program(system);
+    let own_parsed: Vec<Parse> = own.iter().map(parse).collect();
+    let documents: Vec<(&Source, &Parse)> = given.iter().copied().chain(own.iter().zip(&own_parsed)).collect();
+    check::findings(&documents, given.len())
+}
+
+/// The documents that are part of a set beside those given.
+fn of_program(system: System) -> Vec<Source> {
+    match system {
         System::Included => system::system_sources(),
         System::LeftOut => Vec::new(),
-    };
-    let system_parsed: Vec<Parse> = system_sources.iter().map(parse).collect();
-    let documents: Vec<(&Source, &Parse)> =
-        given.iter().copied().chain(system_sources.iter().zip(&system_parsed)).collect();
-    check::findings(&documents, given.len())
+    }
+}
+
+/// Takes documents one after the other.
+struct Compiler<'a> {
+    checks: check::Checks<'a>,
+    given: usize,
+    slots: Slots,
+    documents: Vec<(Source, Arc<Document>)>,
+    realms: Index,
+    /// Whether all documents so far can be part of a set.
+    is_whole: bool,
+}
+
+impl<'a> Compiler<'a> {
+    fn new(given: &'a [Source], own: &'a [Source]) -> Self {
+        let checks = check::Checks::new(given.iter().chain(own).collect());
+        let (slots, realms, documents) = (Slots::default(), Index::default(), Vec::new());
+        Self { checks, given: given.len(), slots, documents, realms, is_whole: true }
+    }
+
+    fn add(&mut self, source: &Source, parse: &Parse) {
+        self.is_whole &= self.checks.add(parse);
+        if self.is_whole {
+            let document = compiled(&mut self.slots, source, parse, |it| self.realms.insert(&it));
+            self.documents.push((source.clone(), document));
+        }
+    }
+
+    fn finish(self) -> Result<PolicySet, Vec<Finding>> {
+        let Self { checks, given, slots, documents, realms, is_whole } = self;
+        let findings = checks.finish(given);
+        if !is_whole || findings.iter().any(|it| it.diagnostic.is_error()) {
+            return Err(findings);
+        }
+        laid_out(documents, slots, &realms).ok_or_else(|| vec![too_large(given.saturating_sub(1))])
+    }
 }
 
 fn too_large(source: usize) -> Finding {
@@ -106,24 +146,32 @@ fn too_large(source: usize) -> Finding {
     Finding { source, diagnostic }
 }
 
-fn build(mut documents: Vec<(&Source, &Parse)>) -> Option<PolicySet> {
-    documents.sort_by_key(|(source, _)| source.document());
-    let mut slots = Slots::default();
-    let all = documents.iter().map(|(source, parse)| compiled(&mut slots, source, parse)).collect();
-    let sources = documents.into_iter().map(|(source, _)| source.clone()).collect();
-    whole(sources, all, slots)
-}
-
-fn compiled(slots: &mut Slots, source: &Source, parse: &Parse) -> Arc<Document> {
-    let mut document = lower::document(slots, &parse.document);
+/// Compiles one document and tells the realm of each of its policies.
+fn compiled(slots: &mut Slots, source: &Source, parse: &Parse, tell: impl FnMut(Pattern)) -> Arc<Document> {
+    let mut document = lower::document(slots, &parse.document, tell);
     if system::is_system(source.document()) {
         document.make_ready(slots);
     }
     Arc::new(document)
 }
 
-/// Lays out documents that are compiled; nothing where they are too many.
-fn whole(sources: Vec<Source>, documents: Vec<Arc<Document>>, slots: Slots) -> Option<PolicySet> {
-    let (numbers, plan) = plan::build(&documents, &slots)?;
+/// A set of documents that are compiled, in any order, and the realms of their policies in the same; nothing where they are
+/// too many.
+fn laid_out(documents: Vec<(Source, Arc<Document>)>, slots: Slots, realms: &Index) -> Option<PolicySet> {
+    let mut numbers = Numbers::default();
+    for (at, (_, document)) in documents.iter().enumerate() {
+        numbers.add(at, document.count())?;
+    }
+    let mut ordered: Vec<(usize, (Source, Arc<Document>))> = documents.into_iter().enumerate().collect();
+    ordered.sort_by(|(_, (a, _)), (_, (b, _))| a.document().cmp(b.document()));
+    let mut now = vec![0; ordered.len()];
+    for (index, (before, _)) in ordered.iter().enumerate() {
+        if let Some(slot) = now.get_mut(*before) {
+            *slot = index;
+        }
+    }
+    numbers.rename(|before| now.get(before).copied());
+    let (sources, documents): (Vec<Source>, Vec<Arc<Document>>) = ordered.into_iter().map(|(_, it)| it).unzip();
+    let plan = plan::build(&documents, &numbers, &slots, realms)?;
     Some(PolicySet { sources, documents, numbers, slots, plan })
 }

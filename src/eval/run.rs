@@ -4,7 +4,9 @@
 //! that an evaluation does each thing once, whatever the order of rules and the length of chains. A round takes all
 //! claims of the round before, so the round in which a claim is first asserted is the least height of its derivations.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::borrow::Cow;
+
+use foldhash::{HashMap, HashMapExt};
 
 use crate::{
     compile::{

@@ -12,7 +12,7 @@ use crate::compile::{
     condition::Comparison,
     document::Document,
     index::Index,
-    plan::{IN_LOCAL, KEYED, Op, PLACE_BYTES, Plan, SPECIAL, UNCLEAR, UNIT_BYTES, VARIABLES_MAX, WORLD, hash},
+    plan::{IN_LOCAL, KEYED, Op, PLACE_BYTES, Plan, SPECIAL, Table, UNCLEAR, UNIT_BYTES, VARIABLES_MAX, WORLD, hash},
     realm::{LocalPattern, Part, Pattern},
     set::{Asserted, Gate, Numbers, Policy, Template, TemplatePiece},
     slots::{Slot, Slots},
@@ -37,26 +37,20 @@ const GATE_AT: u32 = 4;
 /// The gate that is always open: the first of all, behind the four bytes of offset 0.
 const OPEN: u32 = 4;
 
-/// Lays out all policies; nothing where there is more than 32 bits can address.
-pub(crate) fn build(documents: &[Arc<Document>], slots: &Slots) -> Option<(Numbers, Plan)> {
-    let mut numbers = Numbers::default();
-    let mut index = Index::default();
-    for (document, it) in documents.iter().enumerate() {
-        numbers.add(document, it.count())?;
-        for at in 0..it.count() {
-            index.insert(&it.realm(at)?.1);
-        }
-    }
+/// Lays out all policies, whose realms are in `realms` in the order of their numbers; nothing where there is more than 32
+/// bits can address.
+pub(crate) fn build(documents: &[Arc<Document>], numbers: &Numbers, slots: &Slots, realms: &Index) -> Option<Plan> {
     let changing: BTreeSet<Slot> = documents.iter().flat_map(|it| &it.changing).copied().collect();
-    let plan = Plan { changing: changing.into_iter().collect(), ..Plan::default() };
-    let mut builder = Builder::new(plan, documents, &numbers, slots);
+    let mut plan = Plan { changing: changing.into_iter().collect(), ..Plan::default() };
+    plan.edges = Table::with_room(realms.places().len());
+    let mut builder = Builder::new(plan, documents, numbers, slots);
     builder.plan.bytes.0.extend([0; 4]);
     builder.gate(Op::True, 0)?;
-    builder.places(&index)?;
+    builder.places(realms)?;
     let mut plan = builder.plan;
     plan.whole = plan.bytes.0.len();
     plan.bytes.0.shrink_to_fit();
-    Some((numbers, plan))
+    Some(plan)
 }
 
 /// Writes at the end of a layout.
@@ -79,6 +73,8 @@ struct Filed {
 /// A policy that is being laid out.
 struct Laid {
     number: u32,
+    /// Each variable with the segments that it stands for.
+    bindings: Vec<(usize, u32)>,
     policy: Arc<Policy>,
 }
 
@@ -214,22 +210,24 @@ impl<'a> Builder<'a> {
 
     /// The policies on one realm as units: one for each way in which its variables are the same.
     pub(super) fn units(&mut self, numbers: &[u32]) -> Option<u32> {
-        let mut by_shape: BTreeMap<Vec<(usize, u32)>, Vec<Laid>> = BTreeMap::new();
+        let mut all = Vec::with_capacity(numbers.len());
         for number in numbers {
             let (document, at) = self.numbers.document(*number)?;
             let policy = self.documents.get(document)?.policy(at, self.slots)?;
             self.claims(&policy)?;
-            by_shape.entry(bindings(&policy.realm)).or_default().push(Laid { number: *number, policy });
+            all.push(Laid { number: *number, bindings: bindings(&policy.realm), policy });
         }
+        all.sort_by(|a, b| a.bindings.cmp(&b.bindings));
         let mut next = 0;
-        for (bindings, policies) in by_shape {
-            next = self.unit(next, &bindings, &policies)?;
+        for policies in all.chunk_by(|a, b| a.bindings == b.bindings) {
+            next = self.unit(next, policies)?;
         }
         Some(next)
     }
 
-    fn unit(&mut self, next: u32, bindings: &[(usize, u32)], policies: &[Laid]) -> Option<u32> {
+    fn unit(&mut self, next: u32, policies: &[Laid]) -> Option<u32> {
         let at = self.here()?;
+        let bindings = policies.first()?.bindings.as_slice();
         let mut rules = Vec::new();
         let is_clear = bindings.iter().all(|(variable, _)| *variable < VARIABLES_MAX);
         let mut flags = if is_clear { 0 } else { UNCLEAR };

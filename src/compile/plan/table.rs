@@ -19,6 +19,11 @@ struct Slot {
 }
 
 impl Table {
+    /// With room for so many, so that it need not grow for them.
+    pub(super) fn with_room(count: usize) -> Self {
+        Self { slots: vec![Slot::default(); count.saturating_mul(2).next_power_of_two().max(ROOM_MIN)], used: 0 }
+    }
+
     /// Files an offset, which is not 0, under its hash; `rehash` gives the hash of what stands at an offset.
     pub(super) fn insert(&mut self, hash: u64, offset: u32, rehash: impl Fn(u32) -> u64) {
         if self.slots.len() < self.used.saturating_add(1).saturating_mul(2) {
