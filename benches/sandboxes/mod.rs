@@ -12,17 +12,24 @@ pub(crate) const ROLE_EVERY: usize = 100;
 
 /// Each user may enter their own sandbox; one policy in a hundred grants by a role.
 pub(crate) fn sources(policies: usize) -> Vec<Source> {
-    let mut texts = vec![String::new()];
-    for at in 0..policies {
-        if texts.last().unwrap().len() > DOCUMENT_BYTES {
-            texts.push(String::new());
-        }
+    documents((0..policies).map(|at| {
         let rule = if at % ROLE_EVERY == 0 {
             format!("{{ if (LDAP->group == \"team-{at}\") {{ role admin }} }}")
         } else {
             format!("{{ if (auth_server@apcera.me->name == \"user-{at}\") {{ permit ssh }} }}")
         };
-        writeln!(texts.last_mut().unwrap(), "job::/sandbox/user-{at} {rule}").unwrap();
+        format!("job::/sandbox/user-{at} {rule}")
+    }))
+}
+
+/// Policies, a line each, in as many documents as they need.
+pub(crate) fn documents(policies: impl Iterator<Item = String>) -> Vec<Source> {
+    let mut texts = vec![String::new()];
+    for policy in policies {
+        if texts.last().unwrap().len() > DOCUMENT_BYTES {
+            texts.push(String::new());
+        }
+        writeln!(texts.last_mut().unwrap(), "{policy}").unwrap();
     }
     let name = |at| format!("sandboxes-{at:03}.pol");
     texts.into_iter().enumerate().map(|(at, text)| Source::new(name(at), text.into_bytes()).unwrap()).collect()

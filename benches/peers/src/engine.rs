@@ -2,6 +2,7 @@
 
 use std::{
     hint::black_box,
+    ops::Range,
     time::{Duration, Instant},
 };
 
@@ -48,51 +49,63 @@ struct Times {
     spent: Duration,
 }
 
-/// Asks several engines the same questions, in turn, so that what disturbs one disturbs the others.
+/// Asks several engines the same questions, in turn, so that what disturbs one disturbs the others: those to which the
+/// answer is yes, then those to which it is no.
 ///
-/// Fails where one of them does not give the `expected` answer. Answers how many answers were compared, too.
-pub(crate) fn costs(engines: &mut [&mut dyn Engine], questions: &[Question], expected: bool) -> (Vec<Cost>, usize) {
-    let mut all: Vec<Times> = engines.iter().map(|_| Times::default()).collect();
+/// Fails where one of them answers otherwise. What a yes and a no cost, by engine, and how many answers were compared.
+pub(crate) fn costs(engines: &mut [&mut dyn Engine], yes: &[Question], no: &[Question]) -> (Vec<[Cost; 2]>, usize) {
+    let mut all: Vec<[Times; 2]> = engines.iter().map(|_| Default::default()).collect();
     let mut compared = 0;
+    let questions = [yes, no].concat();
     for engine in engines.iter_mut() {
-        engine.prepare(questions);
+        engine.prepare(&questions);
     }
     for round in 0..ROUNDS {
-        for (engine, times) in engines.iter_mut().zip(&mut all) {
-            let start = Instant::now();
-            assert_eq!(engine.allows(black_box(0)), expected);
-            let is_slow = start.elapsed() > SLOW;
-            let left = |spent: Duration| PATIENCE.checked_sub(spent).is_some_and(|it| !it.is_zero());
-            let alone = is_slow || round % 2 == 1;
-            for batch in (0..questions.len()).step_by(BATCH).take_while(|it| it + BATCH <= questions.len()) {
-                let begin = Instant::now();
-                if !left(times.spent) {
-                    break;
-                }
-                if alone {
-                    for question in batch..batch + BATCH {
-                        let start = Instant::now();
-                        assert_eq!(engine.allows(black_box(question)), expected, "question {question}");
-                        times.singles.push(start.elapsed());
-                        compared += 1;
-                        if is_slow && !left(times.spent + begin.elapsed()) {
-                            break;
-                        }
-                    }
-                } else {
-                    for question in batch..batch + BATCH {
-                        assert_eq!(engine.allows(black_box(question)), expected, "question {question}");
-                    }
-                    times.batches.push(begin.elapsed().as_nanos() as f64 / BATCH as f64);
-                    compared += BATCH;
-                }
-                if is_slow {
-                    times.spent += begin.elapsed();
-                }
-            }
+        for (engine, [of_yes, of_no]) in engines.iter_mut().zip(&mut all) {
+            compared += of_yes.take(*engine, 0..yes.len(), true, round % 2 == 1);
+            compared += of_no.take(*engine, yes.len()..questions.len(), false, round % 2 == 1);
         }
     }
-    (all.into_iter().map(cost).collect(), compared)
+    (all.into_iter().map(|it| it.map(cost)).collect(), compared)
+}
+
+impl Times {
+    /// Times one round of questions, each alone or many at once, while there is time left; answers how many they were.
+    fn take(&mut self, engine: &mut dyn Engine, questions: Range<usize>, expected: bool, alone: bool) -> usize {
+        let mut compared = 0;
+        let mut ask = |question| {
+            assert_eq!(engine.allows(black_box(question)), expected, "question {question}");
+            compared += 1;
+        };
+        let start = Instant::now();
+        ask(questions.start);
+        let is_slow = start.elapsed() > SLOW;
+        let left = |spent: Duration| PATIENCE.checked_sub(spent).is_some_and(|it| !it.is_zero());
+        let batches = questions.clone().step_by(BATCH).map(|it| it..it + BATCH);
+        for batch in batches.take_while(|it| it.end <= questions.end) {
+            let begin = Instant::now();
+            if !left(self.spent) {
+                break;
+            }
+            if is_slow || alone {
+                for question in batch {
+                    let start = Instant::now();
+                    ask(question);
+                    self.singles.push(start.elapsed());
+                    if is_slow && !left(self.spent + begin.elapsed()) {
+                        break;
+                    }
+                }
+            } else {
+                batch.for_each(&mut ask);
+                self.batches.push(begin.elapsed().as_nanos() as f64 / BATCH as f64);
+            }
+            if is_slow {
+                self.spent += begin.elapsed();
+            }
+        }
+        compared
+    }
 }
 
 fn cost(times: Times) -> Cost {

@@ -1,7 +1,5 @@
 //! CEL: an expression for each sandbox, and one expression over a map.
 
-use std::collections::HashMap;
-
 use cel::{Context, Program, Value};
 
 use crate::{
@@ -51,7 +49,10 @@ impl Engine for Expressions {
     }
 }
 
-/// One expression; who owns what is a map.
+const OWNER_OR_TEAM: &str =
+    "sandbox in owners && owners[sandbox] == user || sandbox in teams && teams[sandbox] in groups";
+
+/// One expression; whose a sandbox is, or which team's, stands in maps.
 pub(crate) struct Map {
     program: Program,
     context: Context<'static, 'static>,
@@ -59,10 +60,10 @@ pub(crate) struct Map {
 }
 
 pub(crate) fn load_map(policies: usize) -> Map {
-    let owners: HashMap<String, String> = (0..policies).map(|it| (texts::namespace(it), texts::owner(it))).collect();
     let mut context = Context::default();
-    context.add_variable_from_value("owners", owners);
-    Map { program: compile("sandbox in owners && owners[sandbox] == user"), context, questions: Vec::new() }
+    context.add_variable_from_value("owners", texts::owners(policies));
+    context.add_variable_from_value("teams", texts::teams(policies));
+    Map { program: compile(OWNER_OR_TEAM), context, questions: Vec::new() }
 }
 
 impl Engine for Map {
@@ -75,6 +76,7 @@ impl Engine for Map {
         let mut context = self.context.new_inner_scope();
         context.add_variable_from_value("sandbox", namespace.clone());
         context.add_variable_from_value("user", user.clone());
+        context.add_variable_from_value("groups", Vec::<String>::new());
         is_true(&self.program, &context)
     }
 }

@@ -39,11 +39,7 @@ pub(crate) fn text_data() -> String {
 
 /// Owners and teams by sandbox.
 pub(crate) fn data(policies: usize) -> String {
-    let of = |is_team: bool, name: fn(usize) -> String| -> serde_json::Map<String, serde_json::Value> {
-        let some = (0..policies).filter(|it| (it % ROLE_EVERY == 0) == is_team);
-        some.map(|it| (texts::namespace(it), json!(name(it)))).collect()
-    };
-    json!({ "owners": of(false, texts::user), "teams": of(true, texts::team) }).to_string()
+    json!({ "owners": texts::owners(policies), "teams": texts::teams(policies) }).to_string()
 }
 
 /// None where the engine refuses so many rules.

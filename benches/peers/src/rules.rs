@@ -18,11 +18,14 @@ r = sub, obj, act
 [policy_definition]
 p = sub, obj, act
 
+[role_definition]
+g = _, _
+
 [policy_effect]
 e = some(where (p.eft == allow))
 
 [matchers]
-m = r.sub == p.sub && r.obj == p.obj && r.act == p.act
+m = r.obj == p.obj && r.act == p.act && g(r.sub, p.sub)
 ";
 
 const ATTRIBUTES: &str = "
@@ -36,7 +39,7 @@ p = act
 e = some(where (p.eft == allow))
 
 [matchers]
-m = r.act == p.act && r.sub == r.obj.owner
+m = r.act == p.act && (r.sub.name == r.obj.owner || r.obj.team in r.sub.groups)
 ";
 
 fn runtime() -> Runtime {
@@ -52,7 +55,7 @@ fn enforcer(model: &str, lines: Vec<Vec<String>>) -> Enforcer {
     })
 }
 
-/// Policies as lines.
+/// Policies as lines. Whom a group has, lines of `g` would say; nobody is in one.
 pub(crate) fn lines(policies: usize) -> Vec<Vec<String>> {
     (0..policies).map(|it| vec![texts::owner(it), texts::namespace(it), "ssh".to_owned()]).collect()
 }
@@ -81,17 +84,30 @@ impl Engine for Lines {
 pub(crate) struct Attributes {
     enforcer: Enforcer,
     owners: HashMap<String, String>,
+    teams: HashMap<String, String>,
     questions: Vec<(String, String)>,
 }
 
 #[derive(Serialize, Hash)]
+struct User<'a> {
+    name: &'a str,
+    groups: &'a [String],
+}
+
+/// Open to its owner or to a team.
+#[derive(Serialize, Hash)]
 struct Sandbox<'a> {
-    owner: &'a str,
+    owner: Option<&'a str>,
+    team: Option<&'a str>,
 }
 
 pub(crate) fn load_attributes(policies: usize) -> Attributes {
-    let owners = (0..policies).map(|it| (texts::namespace(it), texts::owner(it))).collect();
-    Attributes { enforcer: enforcer(ATTRIBUTES, vec![vec!["ssh".to_owned()]]), owners, questions: Vec::new() }
+    Attributes {
+        enforcer: enforcer(ATTRIBUTES, vec![vec!["ssh".to_owned()]]),
+        owners: texts::owners(policies),
+        teams: texts::teams(policies),
+        questions: Vec::new(),
+    }
 }
 
 impl Engine for Attributes {
@@ -101,7 +117,8 @@ impl Engine for Attributes {
 
     fn allows(&mut self, question: usize) -> bool {
         let (user, namespace) = &self.questions[question];
-        let Some(owner) = self.owners.get(namespace) else { return false };
-        self.enforcer.enforce((user.as_str(), Sandbox { owner }, "ssh")).is_ok_and(|it| it)
+        let [owner, team] = [&self.owners, &self.teams].map(|it| it.get(namespace).map(String::as_str));
+        let sandbox = Sandbox { owner, team };
+        self.enforcer.enforce((User { name: user, groups: &[] }, sandbox, "ssh")).is_ok_and(|it| it)
     }
 }

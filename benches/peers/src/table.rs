@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::engine::{Cost, timer};
 
 /// Above the rows.
-pub(crate) const HEAD: &str = "engine     variant               policies   load, ms  memory, MB   allow p50, ns        p99    deny p50, ns        p99";
+pub(crate) const HEAD: &str = "engine     variant               policies   load, ms  memory, MB   allow p50, ns        p99    deny p50, ns        p99   x simple yes";
 
 /// One engine in one variant at one size.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +23,8 @@ pub(crate) struct Row {
     pub(crate) bytes: usize,
     pub(crate) allow: Cost,
     pub(crate) deny: Cost,
+    /// What the simple question cost, its answer yes, where it was asked in turn with this one.
+    pub(crate) simple: Option<Cost>,
 }
 
 /// All of them.
@@ -39,7 +41,13 @@ pub(crate) fn folder() -> PathBuf {
 }
 
 impl Table {
-    pub(crate) fn row(&self, engine: &str, variant: &str, policies: usize) -> Option<&Row> {
+    /// Tells a row, and keeps it.
+    pub(crate) fn add(&mut self, row: Row) {
+        println!("{row}");
+        self.rows.push(row);
+    }
+
+    fn row(&self, engine: &str, variant: &str, policies: usize) -> Option<&Row> {
         self.rows.iter().find(|it| (it.engine, it.variant, it.policies) == (engine, variant, policies))
     }
 
@@ -49,7 +57,7 @@ impl Table {
             json!({
                 "engine": it.engine, "variant": it.variant, "policies": it.policies,
                 "load_ms": it.load.as_secs_f64() * 1e3, "memory_bytes": it.bytes,
-                "allow": cost(it.allow), "deny": cost(it.deny),
+                "allow": cost(it.allow), "deny": cost(it.deny), "simple": it.simple.map(cost),
             })
         };
         let rows: Vec<_> = self.rows.iter().map(row).collect();
@@ -59,22 +67,58 @@ impl Table {
         fs::write(folder().join("decide.json"), format!("{all:#}\n")).expect("the file can be written");
     }
 
-    /// The two ratios that everything comes down to, at the largest size; without the second where no peer was asked.
-    pub(crate) fn last_line(&self) -> String {
-        let is_peer = |it: &&Row| !matches!(it.engine, "gatehouse" | "by hand");
+    /// The ratios that everything comes down to.
+    pub(crate) fn last_lines(&self) -> String {
         let most = self.rows.iter().map(|it| it.policies).max().unwrap_or_default();
-        let p50 = |engine, variant| self.row(engine, variant, most).map_or(f64::NAN, |it| it.allow.p50);
-        let ours = p50("gatehouse", "prepared");
+        format!(
+            "{} answers compared, all as expected; reading the clock takes {:?} and is taken off single calls\n{}\n{}\n{}",
+            self.compared,
+            timer(),
+            self.beside_others(most),
+            self.dearest(),
+            self.growth(most),
+        )
+    }
+
+    /// Beside the look-up and, where one was asked, the best peer.
+    fn beside_others(&self, most: usize) -> String {
+        let is_peer = |it: &&Row| !matches!(it.engine, "gatehouse" | "by hand");
+        let ours = self.allow("gatehouse", "prepared", most);
         let peers = self.rows.iter().filter(is_peer).filter(|it| it.policies == most);
         let best = peers.map(|it| it.allow.p50).min_by(f64::total_cmp);
         let beside = best.map(|it| format!("   best peer / gatehouse at {most}: {:.1}", it / ours)).unwrap_or_default();
-        format!(
-            "{} answers compared, all as expected; reading the clock takes {:?} and is taken off single calls\n\
-             gatehouse / hand-written at {most}: {:.2}{beside}",
-            self.compared,
-            timer(),
-            ours / p50("by hand", "hash map"),
-        )
+        format!("gatehouse / hand-written at {most}: {:.2}{beside}", ours / self.allow("by hand", "hash map", most))
+    }
+
+    /// What the dearest kind of question costs beside the simple yes, at any size, and how dear the simple no is.
+    fn dearest(&self) -> String {
+        let by_times = |a: &(f64, &Row), b: &(f64, &Row)| a.0.total_cmp(&b.0);
+        let others = self.rows.iter().filter_map(|it| it.times_simple().map(|[yes, no]| (yes.max(no), it)));
+        let simple = self.rows.iter().filter(|it| (it.engine, it.variant) == ("gatehouse", "prepared"));
+        let denials = simple.map(|it| (it.deny.p50 / it.allow.p50, it));
+        let said = |(times, row): (f64, &Row)| format!("{times:.2} ({} at {})", row.variant, row.policies);
+        let [other, denial] =
+            [others.max_by(by_times), denials.max_by(by_times)].map(|it| it.map(said).unwrap_or_default());
+        format!("at most times the simple yes: {other}; its no: {denial}")
+    }
+
+    /// From the smallest size to the largest.
+    fn growth(&self, most: usize) -> String {
+        let least = self.rows.iter().map(|it| it.policies).min().unwrap_or_default();
+        let grown = |engine, variant| self.allow(engine, variant, most) / self.allow(engine, variant, least);
+        let (ours, hand) = (grown("gatehouse", "prepared"), grown("by hand", "hash map"));
+        format!("growth {least} -> {most}: gatehouse {ours:.2}, by hand {hand:.2}, ratio {:.2}", ours / hand)
+    }
+
+    fn allow(&self, engine: &str, variant: &str, policies: usize) -> f64 {
+        self.row(engine, variant, policies).map_or(f64::NAN, |it| it.allow.p50)
+    }
+}
+
+impl Row {
+    /// How often the simple yes would fit into this one's yes and no.
+    fn times_simple(&self) -> Option<[f64; 2]> {
+        self.simple.map(|it| [self.allow, self.deny].map(|own| own.p50 / it.p50))
     }
 }
 
@@ -82,7 +126,9 @@ impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (load, memory) = (self.load.as_secs_f64() * 1e3, self.bytes as f64 / 1e6);
         write!(f, "{:<10} {:<20} {:>9} {load:>10.1} {memory:>11.2} ", self.engine, self.variant, self.policies)?;
-        let costs = [self.allow, self.deny];
-        costs.iter().try_for_each(|it| write!(f, " {:>14.0} {:>10.0}", it.p50, it.p99))
+        for it in [self.allow, self.deny] {
+            write!(f, " {:>14.0} {:>10.0}", it.p50, it.p99)?;
+        }
+        self.times_simple().map_or(Ok(()), |[yes, no]| write!(f, "     {yes:.2}, {no:.2}"))
     }
 }
