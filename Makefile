@@ -51,6 +51,8 @@ test-release:
 # Times say something only beside each other: the table at the end is of ratios.
 bench:
 	cargo bench --bench language
+	cargo bench --bench adversarial
+	cargo bench --bench change
 	cargo bench --bench lsp
 	cargo run --release --manifest-path benches/peers/Cargo.toml --target-dir target
 

@@ -8,9 +8,10 @@
     reason = "a bench fails by panicking, and its table is what it is for"
 )]
 
+mod estimates;
 mod sandboxes;
 
-use std::{fs, hint::black_box, path::Path};
+use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use gatehouse::{
@@ -21,7 +22,10 @@ use gatehouse::{
     syntax::{Parse, parse},
 };
 
-use crate::sandboxes::{ByHand, ROLE_EVERY, sources};
+use crate::{
+    estimates::median,
+    sandboxes::{ByHand, ROLE_EVERY, sources},
+};
 
 /// How many policies a set has.
 const SIZES: [usize; 3] = [100, 1_000, 10_000];
@@ -90,25 +94,17 @@ fn decisions(criterion: &mut Criterion) {
     }
 }
 
-/// Median nanoseconds that criterion measured.
-fn median(group: &str, what: &str, size: usize) -> f64 {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/criterion");
-    let path = folder.join(group).join(what).join(size.to_string()).join("new/estimates.json");
-    let estimates: serde_json::Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
-    estimates.pointer("/median/point_estimate").and_then(serde_json::Value::as_f64).unwrap()
-}
-
 /// The table, each time divided by what the look-up by hand took in the same run.
 fn tell() {
     println!("\n{:>9} {:>16} {:>16} {:>16}   (times the look-up by hand)", "policies", "by hand, ns", "allow", "deny");
     for size in SIZES {
-        let by_hand = median("decide", "by hand", size);
-        let ratio = |what| median("decide", what, size) / by_hand;
+        let by_hand = median("decide", "by hand", size).unwrap();
+        let ratio = |what| median("decide", what, size).unwrap() / by_hand;
         println!("{size:>9} {by_hand:>16.0} {:>15.1}x {:>15.1}x", ratio("allow"), ratio("deny"));
     }
     println!("\n{:>9} {:>16} {:>16} {:>16}   (nanoseconds a policy)", "policies", "parse", "compile", "lint");
     for size in SIZES {
-        let each = |what| median("documents", what, size) / f64::from(u32::try_from(size).unwrap());
+        let each = |what| median("documents", what, size).unwrap() / f64::from(u32::try_from(size).unwrap());
         println!("{size:>9} {:>16.0} {:>16.0} {:>16.0}", each("parse"), each("compile"), each("lint"));
     }
 }
