@@ -1,11 +1,12 @@
 //! One comparison, ready to be tried on values (reference section 5).
 
-use std::cmp::Ordering;
+use std::{borrow::Cow, cmp::Ordering};
 
 use smallvec::SmallVec;
 
 use crate::{
     compile::{
+        affix::{Affix, Stands},
         glob::Glob,
         realm::{Pattern, Variables},
         set::{Template, TemplatePiece},
@@ -153,6 +154,28 @@ impl Comparison {
     /// The values that make it hold, where these are all it asks for.
     pub(crate) fn equal_to(&self) -> Option<&[Template]> {
         if let Test::Equal(templates) = &self.test { Some(templates) } else { None }
+    }
+
+    /// A text without which in a value it is not true of that value, where there is one; `fill` says what a template is.
+    pub(crate) fn affix<'a>(&'a self, fill: impl Fn(&'a Template) -> Option<Cow<'a, str>>) -> Option<Affix<'a>> {
+        let (stands, text) = match &self.test {
+            Test::BeginsWith(template) => (Stands::AtStart, fill(template)?),
+            Test::EndsWith(template) => (Stands::AtEnd, fill(template)?),
+            Test::Contains(text) => (Stands::Anywhere, text.into()),
+            Test::Matches(glob) => (Stands::Anywhere, glob.literal().into()),
+            Test::Equal(_)
+            | Test::NotEqual(_)
+            | Test::FqnMatch(_)
+            | Test::InCidr(_)
+            | Test::Ordered(..)
+            | Test::Never => return None,
+        };
+        (!text.is_empty()).then_some(Affix { stands, text })
+    }
+
+    /// Whether it is true as soon as it is of one value, and finding that value takes trying.
+    pub(crate) fn is_of_some_value(&self) -> bool {
+        !matches!(self.test, Test::Equal(_) | Test::NotEqual(_) | Test::Never)
     }
 
     /// Whether it speaks of all values at once, not of some value.

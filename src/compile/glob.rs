@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 pub(crate) struct Glob {
     // INVARIANT (pieces): at least one; between two of them stood a star.
     pieces: Vec<Piece>,
+    // The longest run of the pattern that stands for itself alone.
+    literal: String,
 }
 
 /// What stands between two stars.
@@ -51,11 +53,21 @@ impl Glob {
             }
         }
         pieces.push(Piece::new(units));
-        Self { pieces }
+        let literal = longest_literal(&pieces);
+        Self { pieces, literal }
+    }
+
+    /// A text that is in every value of this form; empty where there is none.
+    pub(crate) fn literal(&self) -> &str {
+        &self.literal
     }
 
     /// Whether the whole value is of this form.
     pub(crate) fn matches(&self, value: &str) -> bool {
+        // Most values are told by this alone.
+        if !value.contains(&self.literal) {
+            return false;
+        }
         let value: Vec<char> = value.chars().collect();
         let Some((first, more)) = self.pieces.split_first() else { return false };
         let Some((last, middle)) = more.split_last() else { return first.fits(&value) };
@@ -72,6 +84,15 @@ impl Glob {
         }
         true
     }
+}
+
+fn longest_literal(pieces: &[Piece]) -> String {
+    let one = |unit: &Unit| match unit {
+        Unit::One(c) => Some(*c),
+        Unit::Any => None,
+    };
+    let runs = pieces.iter().flat_map(|it| it.units.split(|unit| *unit == Unit::Any));
+    runs.max_by_key(|run| run.len()).unwrap_or_default().iter().filter_map(one).collect()
 }
 
 impl Piece {

@@ -81,7 +81,7 @@ impl Lowering<'_> {
     fn comparison(&mut self, comparison: &ast::Comparison) -> usize {
         let issuer = comparison.issuer.as_ref().map(|it| it.text.as_str());
         let slot = self.slots.intern(issuer, &comparison.claim_type.text);
-        let is_fact = self.slots.key(slot).is_some_and(|it| it.is_fact);
+        let is_fact = self.slots.is_fact(slot);
         let test = Test::new(comparison.operator, &comparison.values, self.variables);
         if let Test::Equal(templates) = &test
             && is_looked_up(templates)

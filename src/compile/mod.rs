@@ -1,5 +1,6 @@
 //! Trees to a policy set that can be asked.
 
+pub(crate) mod affix;
 pub(crate) mod canonical;
 pub mod catalogue;
 mod change;
@@ -7,7 +8,7 @@ mod check;
 pub(crate) mod condition;
 mod document;
 mod glob;
-mod index;
+pub(crate) mod index;
 mod lower;
 mod packed;
 pub(crate) mod plan;

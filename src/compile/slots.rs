@@ -61,6 +61,11 @@ impl Slots {
         self.keys.get(slot.0)
     }
 
+    /// Whether facts fill a slot; else only rules do.
+    pub(crate) fn is_fact(&self, slot: Slot) -> bool {
+        self.key(slot).is_some_and(|it| it.is_fact)
+    }
+
     /// The claim type of a slot.
     pub(crate) fn claim_type(&self, slot: Slot) -> &str {
         self.key(slot).map(|it| it.claim_type.as_str()).unwrap_or_default()

@@ -18,6 +18,7 @@ mod sentence;
 pub(crate) mod time;
 mod validity;
 mod verdict;
+mod waiting;
 mod want;
 
 pub use coverage::{Coverage, CoveredComparison, CoveredRule, Seen};

@@ -4,7 +4,7 @@
 //! that an evaluation does each thing once, whatever the order of rules and the length of chains. A round takes all
 //! claims of the round before, so the round in which a claim is first asserted is the least height of its derivations.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use foldhash::{HashMap, HashMapExt};
 
@@ -12,12 +12,14 @@ use crate::{
     compile::{
         PolicySet,
         catalogue::{Combines, combines},
-        condition::Comparison,
         set::{Asserted, Gate, Node, Placed, Policy},
         slots::Slot,
     },
-    eval::Request,
+    eval::{Request, waiting::Waiting},
 };
+
+/// Facts of one type up to which each comparison that is no look-up is tried on all of them at once.
+const FEW_FACTS: usize = 16;
 
 /// One evaluation, finished.
 #[derive(Debug)]
@@ -35,7 +37,7 @@ pub(crate) struct Run<'a> {
     facts: Vec<Vec<&'a str>>,
     known: HashMap<(Slot, Cow<'a, str>), usize>,
     waiting_for_value: HashMap<(Slot, Cow<'a, str>), Vec<NodeId>>,
-    waiting_for_type: HashMap<Slot, Vec<NodeId>>,
+    waiting_for_type: HashMap<Slot, Waiting>,
 }
 
 /// A policy whose realm holds the target.
@@ -122,6 +124,8 @@ impl<'a> Run<'a> {
     fn start(&mut self, open: &[&str]) -> Vec<NodeId> {
         let open: Vec<Slot> = open.iter().filter_map(|it| self.set.slots.find("", it)).collect();
         let mut ready = Vec::new();
+        // Comparisons of types with many facts.
+        let mut of_many: BTreeMap<Slot, Waiting> = BTreeMap::new();
         for (policy, matched) in self.policies.iter().enumerate() {
             for (node, it) in matched.policy.nodes.iter().enumerate() {
                 let id = NodeId { policy, node };
@@ -130,7 +134,11 @@ impl<'a> Run<'a> {
                     Gate::All(_) | Gate::Any(_) => (),
                     Gate::Compare(comparison) if is_fact(self.set, comparison.slot) => {
                         let values = self.facts.get(comparison.slot.0).map(Vec::as_slice).unwrap_or_default();
-                        if open.contains(&comparison.slot) || comparison.holds(values, &matched.bound) {
+                        if open.contains(&comparison.slot) {
+                            ready.push(id);
+                        } else if FEW_FACTS < values.len() && comparison.is_of_some_value() {
+                            of_many.entry(comparison.slot).or_default().push(id);
+                        } else if comparison.holds(values, &matched.bound) {
                             ready.push(id);
                         }
                     }
@@ -144,6 +152,11 @@ impl<'a> Run<'a> {
                         None => self.waiting_for_type.entry(comparison.slot).or_default().push(id),
                     },
                 }
+            }
+        }
+        for (slot, mut waiting) in of_many {
+            for value in self.facts.get(slot.0).map(Vec::as_slice).unwrap_or_default() {
+                ready.extend(waiting.woken_by(value, &self.policies));
             }
         }
         ready
@@ -217,14 +230,7 @@ impl<'a> Run<'a> {
             let Some(Derived { slot, value, .. }) = self.claims.get(claim) else { continue };
             let mut woken = self.waiting_for_value.remove(&(*slot, value.clone())).unwrap_or_default();
             if let Some(waiting) = self.waiting_for_type.get_mut(slot) {
-                let policies = &self.policies;
-                waiting.retain(|id| {
-                    let holds = compare(policies, *id).is_some_and(|(it, bound)| it.holds_of(value, bound));
-                    if holds {
-                        woken.push(*id);
-                    }
-                    !holds
-                });
+                woken.extend(waiting.woken_by(value, &self.policies));
             }
             for id in woken {
                 let state = self.policies.get_mut(id.policy).and_then(|it| it.states.get_mut(id.node));
@@ -277,15 +283,7 @@ impl<'a> Run<'a> {
 
 /// Whether facts fill a slot; else only rules do.
 pub(crate) fn is_fact(set: &PolicySet, slot: Slot) -> bool {
-    set.slots.key(slot).is_some_and(|it| it.is_fact)
-}
-
-fn compare<'b>(policies: &'b [Matched<'_>], id: NodeId) -> Option<(&'b Comparison, &'b [&'b str])> {
-    let matched = policies.get(id.policy)?;
-    match &matched.policy.node(id.node)?.gate {
-        Gate::Compare(comparison) => Some((comparison, &matched.bound)),
-        Gate::All(_) | Gate::Any(_) => None,
-    }
+    set.slots.is_fact(slot)
 }
 
 fn matched<'a>(found: &'a [Placed], request: &'a Request) -> Vec<Matched<'a>> {

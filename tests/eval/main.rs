@@ -11,6 +11,7 @@
 mod agreement;
 mod cases;
 mod change;
+mod parts;
 mod property;
 mod questions;
 mod regressions;

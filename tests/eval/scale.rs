@@ -110,3 +110,22 @@ fn the_longest_condition_with_the_most_alternatives_is_decided() {
     assert!(timed(&set, &request(vec![Fact::new("LDAP", "g", "v679")])).is_allowed());
     assert!(!timed(&set, &request(vec![Fact::new("LDAP", "g", "v680")])).is_allowed());
 }
+
+#[test]
+fn as_many_claims_as_comparisons_of_a_part_are_not_tried_on_each_other() {
+    for how in [
+        "beginsWith \"x{n}-\"",
+        "endsWith \"-{n}x\"",
+        "contains \"x{n}x\"",
+        "matches \"x{n}*y\"",
+        "fqnMatch \"job::/x/{n}\"",
+    ] {
+        let count = 20_000;
+        let claims =
+            (0..count).map(|at| format!("job::/sandbox {{ if (LDAP->group == all) {{ role \"job::/r/{at}\" }} }}\n"));
+        let asks = |at: usize| how.replace("{n}", &at.to_string());
+        let asking = (0..count).map(|at| format!("job::/sandbox {{ if (role {}) {{ permit read }} }}\n", asks(at)));
+        let set = set(claims.chain(asking));
+        assert!(!timed(&set, &request(vec![Fact::new("LDAP", "group", "all")])).is_allowed(), "{how}");
+    }
+}

@@ -5,24 +5,20 @@ use std::{
     sync::Arc,
 };
 
-use foldhash::{HashMap, HashMapExt};
-
 use crate::compile::{
+    affix::{Affix, Affixes},
     catalogue::{Combines, claim_type, combines},
     condition::Comparison,
     document::Document,
     index::Index,
-    plan::{IN_LOCAL, KEYED, Op, PLACE_BYTES, Plan, SPECIAL, Table, UNCLEAR, UNIT_BYTES, VARIABLES_MAX, WORLD, hash},
-    realm::{LocalPattern, Part, Pattern},
+    plan::{
+        AFFIXED, Affixed, KEYED, Op, PLACE_BYTES, Plan, Production, SPECIAL, Table, UNCLEAR, UNIT_BYTES, VARIABLES_MAX,
+        WORLD, hash,
+        rule::{Laid, Rule, bindings, comparison_of, constant_affix, constants, keys, parted},
+    },
     set::{Asserted, Gate, Numbers, Policy, Template, TemplatePiece},
     slots::{Slot, Slots},
 };
-
-/// Rules of one unit that assert one claim, up to which they are tried one by one.
-const TRIED_MAX: usize = 8;
-
-/// Values up to which a comparison is what rules are found by: each is filed under all of them.
-const KEYS_MAX: usize = 8;
 
 /// Bytes from the start of a place to its variable child, to its named root, and to its lists of units.
 pub(super) const VARIABLE_AT: u32 = 8;
@@ -61,32 +57,6 @@ pub(super) struct Builder<'a> {
     slots: &'a Slots,
     // By slot: whether claims of this type do more than add up on some type of resource.
     special: Vec<bool>,
-}
-
-/// A rule that is found by a fact.
-struct Filed {
-    gate: u32,
-    policy: u32,
-    place: usize,
-}
-
-/// A policy that is being laid out.
-struct Laid {
-    number: u32,
-    /// Each variable with the segments that it stands for.
-    bindings: Vec<(usize, u32)>,
-    policy: Arc<Policy>,
-}
-
-/// A rule that asserts a claim, before it has an offset.
-struct Rule {
-    claim: u32,
-    /// Index into the policies of the unit.
-    policy: usize,
-    node: usize,
-    place: usize,
-    /// A comparison without which it asserts nothing: of a fact with few values.
-    key: Option<usize>,
 }
 
 impl<'a> Builder<'a> {
@@ -140,7 +110,7 @@ impl<'a> Builder<'a> {
                 }
             }
             if let Gate::Compare(comparison) = &node.gate
-                && !self.is_fact(comparison)
+                && !self.slots.is_fact(comparison.slot)
             {
                 for value in constants(comparison).unwrap_or_default() {
                     self.claim(comparison.slot, value)?;
@@ -235,9 +205,14 @@ impl<'a> Builder<'a> {
             self.rules(index, &it.policy, &mut rules, &mut flags)?;
         }
         rules.sort_by_key(|it| it.claim);
-        let (tried, keyed): (Vec<Rule>, Vec<Rule>) = parted(rules);
+        let (tried, found) = parted(rules);
+        let (keyed, affixed): (Vec<Rule>, Vec<Rule>) =
+            found.into_iter().partition(|it| comparison_of(it, policies).is_some_and(|it| constants(it).is_some()));
         if !keyed.is_empty() {
             flags |= KEYED;
+        }
+        if !affixed.is_empty() {
+            flags |= AFFIXED;
         }
         self.number(next);
         self.number(flags);
@@ -268,21 +243,44 @@ impl<'a> Builder<'a> {
         for (index, rule) in (0_u32..).zip(&tried) {
             self.fill(productions.checked_add(index.checked_mul(16)?)?.checked_add(GATE_AT)?, gate_of(rule)?)?;
         }
-        let mut by_key: BTreeMap<(u32, u64), Vec<Filed>> = BTreeMap::new();
+        let production = |rule: &Rule| {
+            let (gate, policy) = (gate_of(rule)?, number_of(rule)?);
+            Some(Production { claim: rule.claim, gate, policy, place: u32::try_from(rule.place).ok()? })
+        };
+        let mut by_key: BTreeMap<(u32, u64), Vec<Production>> = BTreeMap::new();
         for rule in &keyed {
             for fact in self.facts_of(rule, policies) {
-                let filed = Filed { gate: gate_of(rule)?, policy: number_of(rule)?, place: rule.place };
-                by_key.entry((rule.claim, fact)).or_default().push(filed);
+                by_key.entry((rule.claim, fact)).or_default().push(production(rule)?);
             }
         }
         for ((claim, fact), filed) in by_key {
             self.filed(at, claim, fact, &filed)?;
         }
+        if !affixed.is_empty() {
+            let by_part = self.by_part(&affixed, policies, production)?;
+            self.plan.affixes.insert(at, by_part);
+        }
         Some(at)
     }
 
+    /// Rules that ask for a part of a fact's value, by the fact's type.
+    fn by_part(
+        &self,
+        rules: &[Rule],
+        policies: &[Laid],
+        production: impl Fn(&Rule) -> Option<Production>,
+    ) -> Option<Arc<[Affixed]>> {
+        let mut by_slot: BTreeMap<Slot, Vec<(Affix<'_>, Production)>> = BTreeMap::new();
+        for rule in rules {
+            let comparison = comparison_of(rule, policies)?;
+            by_slot.entry(comparison.slot).or_default().push((constant_affix(comparison)?, production(rule)?));
+        }
+        let affixed = |(slot, all)| Some(Affixed { of_type: self.fact_type(slot), rules: Affixes::new(all)? });
+        by_slot.into_iter().map(affixed).collect()
+    }
+
     /// Rules that a unit has for those who bring a fact.
-    fn filed(&mut self, unit: u32, claim: u32, fact: u64, rules: &[Filed]) -> Option<()> {
+    fn filed(&mut self, unit: u32, claim: u32, fact: u64, rules: &[Production]) -> Option<()> {
         let at = self.here()?;
         self.number(unit);
         self.number(claim);
@@ -291,7 +289,7 @@ impl<'a> Builder<'a> {
         for rule in rules {
             self.number(rule.gate);
             self.number(rule.policy);
-            self.count(rule.place)?;
+            self.number(rule.place);
         }
         let Plan { bytes, keyed, .. } = &mut self.plan;
         keyed.insert(hash::key(unit, claim, fact), at, |it| bytes.hash_of_key(it).unwrap_or_default());
@@ -300,14 +298,13 @@ impl<'a> Builder<'a> {
 
     /// The facts of which a rule needs one.
     fn facts_of(&self, rule: &Rule, policies: &[Laid]) -> Vec<u64> {
-        let node = rule.key.and_then(|it| policies.get(rule.policy)?.policy.node(it));
-        let Some(Gate::Compare(comparison)) = node.map(|it| &it.gate) else { return Vec::new() };
+        let Some(comparison) = comparison_of(rule, policies) else { return Vec::new() };
         constants(comparison).unwrap_or_default().into_iter().map(|it| self.fact(comparison.slot, it)).collect()
     }
 
     /// What a policy asserts, and whether it asserts more than what adds up.
     fn rules(&self, index: usize, of: &Policy, rules: &mut Vec<Rule>, flags: &mut u32) -> Option<()> {
-        let keys = self.keys(of);
+        let keys = keys(of, self.slots);
         for (node, it) in of.nodes.iter().enumerate() {
             for assertion in &it.asserts {
                 let claim_type = self.slots.claim_type(assertion.slot);
@@ -323,27 +320,6 @@ impl<'a> Builder<'a> {
             }
         }
         Some(())
-    }
-
-    /// For each node the comparison of a fact without which it is not true, and its few values: that with the fewest.
-    fn keys(&self, policy: &Policy) -> Vec<Option<(usize, usize)>> {
-        let mut keys: Vec<Option<(usize, usize)>> = Vec::with_capacity(policy.nodes.len());
-        for (at, node) in policy.nodes.iter().enumerate() {
-            keys.push(match &node.gate {
-                Gate::Compare(comparison) if self.is_fact(comparison) => {
-                    let count = constants(comparison).map_or(0, |it| it.len());
-                    (1..=KEYS_MAX).contains(&count).then_some((count, at))
-                }
-                // Inputs stand before the node that has them.
-                Gate::All(inputs) => inputs.iter().filter_map(|it| keys.get(*it).copied().flatten()).min(),
-                Gate::Compare(_) | Gate::Any(_) => None,
-            });
-        }
-        keys
-    }
-
-    fn is_fact(&self, comparison: &Comparison) -> bool {
-        self.slots.key(comparison.slot).is_some_and(|it| it.is_fact)
     }
 
     fn fact(&self, slot: Slot, value: &str) -> u64 {
@@ -397,7 +373,7 @@ impl<'a> Builder<'a> {
     fn comparison(&mut self, policy: u32, comparison: &Comparison) -> Option<u32> {
         let slot = comparison.slot;
         let constants = constants(comparison);
-        if !self.is_fact(comparison) {
+        if !self.slots.is_fact(comparison.slot) {
             let is_changing = self.plan.changing.binary_search(&slot).is_ok();
             let Some(values) = constants.filter(|_| !is_changing) else { return self.gate(Op::Unclear, 0) };
             let claim_type = self.slots.claim_type(slot);
@@ -432,40 +408,7 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// Each variable with the segments that it stands for.
-fn bindings(realm: &Pattern) -> Vec<(usize, u32)> {
-    let named = match &realm.local {
-        LocalPattern::Named(parts) => parts.as_slice(),
-        LocalPattern::Below | LocalPattern::Exact | LocalPattern::Any => &[],
-    };
-    let places = realm.namespace.iter().zip(0_u32..).chain(named.iter().zip(IN_LOCAL..));
-    let bound = places.filter_map(|(part, at)| match part {
-        Part::Variable(number) => Some((*number, at)),
-        Part::Literal(_) => None,
-    });
-    bound.collect()
-}
-
 /// Gates of nodes that stand before.
 fn inputs_of(gates: &[u32], inputs: &[usize]) -> Option<Vec<u32>> {
     inputs.iter().map(|it| gates.get(*it).copied()).collect()
-}
-
-/// The texts that a comparison is true of, where it is of no others.
-fn constants(comparison: &Comparison) -> Option<Vec<&str>> {
-    comparison.equal_to()?.iter().map(Template::constant).collect()
-}
-
-/// Rules that are tried one by one, and those that are found by a fact: where many assert one claim. Both stay ascending.
-fn parted(rules: Vec<Rule>) -> (Vec<Rule>, Vec<Rule>) {
-    if rules.len() <= TRIED_MAX {
-        return (rules, Vec::new());
-    }
-    let mut counts: HashMap<u32, usize> = HashMap::new();
-    for rule in rules.iter().filter(|it| it.key.is_some()) {
-        let count = counts.entry(rule.claim).or_default();
-        *count = count.saturating_add(1);
-    }
-    let is_tried = |it: &Rule| it.key.is_none() || counts.get(&it.claim).is_none_or(|count| *count <= TRIED_MAX);
-    rules.into_iter().partition(is_tried)
 }

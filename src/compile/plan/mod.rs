@@ -20,13 +20,18 @@
 mod build;
 pub(crate) mod hash;
 mod patch;
+mod rule;
 mod table;
 
 pub(crate) use build::build;
 pub(crate) use patch::patch;
 
+use std::sync::Arc;
+
+use foldhash::HashMap;
+
 use crate::{
-    compile::{plan::table::Table, slots::Slot},
+    compile::{affix::Affixes, plan::table::Table, slots::Slot},
     syntax::fqn::Fqn,
 };
 
@@ -44,6 +49,9 @@ pub(crate) const KEYED: u32 = 2;
 
 /// The unit has more variables than are laid out.
 pub(crate) const UNCLEAR: u32 = 4;
+
+/// Some productions of the unit are found by a part of a fact's value.
+pub(crate) const AFFIXED: u32 = 8;
 
 /// Variables that a unit may have to be laid out.
 pub(crate) const VARIABLES_MAX: usize = 8;
@@ -85,10 +93,20 @@ pub(crate) struct Plan {
     edges: Table,
     claims: Table,
     keyed: Table,
+    /// By unit: what is found by a part of a fact's value.
+    affixes: HashMap<u32, Arc<[Affixed]>>,
     /// Types of claims that some rule asserts with what a variable is bound to, or with the values of facts; ascending.
     changing: Vec<Slot>,
     /// How many bytes there were when all was laid out; what came later may be waste.
     whole: usize,
+}
+
+/// Rules of one unit that ask for a part of the values of one type of fact.
+#[derive(Debug)]
+pub(crate) struct Affixed {
+    /// Hash of the fact's issuer and type.
+    pub(crate) of_type: u64,
+    pub(crate) rules: Affixes<Production>,
 }
 
 /// The run of bytes.
@@ -265,6 +283,11 @@ impl Plan {
         })
     }
 
+    /// The rules of a unit that ask for a part of a fact's value.
+    pub(crate) fn affixed(&self, unit: &Unit) -> &[Affixed] {
+        self.affixes.get(&unit.at).map(Arc::as_ref).unwrap_or_default()
+    }
+
     /// The number of a claim that some rule asserts or asks for.
     #[inline]
     pub(crate) fn claim(&self, claim_type: &str, value: &str) -> Option<u32> {
@@ -292,7 +315,8 @@ impl Plan {
     /// Bytes that it takes.
     pub(crate) fn size(&self) -> usize {
         let tables = [&self.edges, &self.claims, &self.keyed].map(Table::size);
-        tables.iter().sum::<usize>().saturating_add(self.bytes.0.len())
+        let affixes = self.affixes.values().flat_map(|it| it.iter()).map(|it| it.rules.size());
+        tables.into_iter().chain(affixes).fold(self.bytes.0.len(), usize::saturating_add)
     }
 }
 

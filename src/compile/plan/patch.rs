@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::compile::{
     document::Document,
     plan::{
-        Plan, WORLD,
+        Plan, Unit, WORLD,
         build::{ANY_AT, BELOW_AT, Builder, EXACT_AT, NAMED_AT, VARIABLE_AT},
     },
     realm::{LocalPattern, Part, Pattern},
@@ -46,7 +46,11 @@ pub(crate) fn patch(
     for ((place, field), more) in lists {
         let at = place.checked_add(field)?;
         let first = builder.plan.bytes.u32(at)?;
-        let mut here: Vec<u32> = builder.plan.units(first).flat_map(|it| builder.plan.policies(it)).collect();
+        let old: Vec<Unit> = builder.plan.units(first).collect();
+        let mut here: Vec<u32> = old.iter().flat_map(|it| builder.plan.policies(*it)).collect();
+        for unit in old {
+            builder.plan.affixes.remove(&unit.at);
+        }
         here.retain(|it| numbers.document(*it).is_some());
         here.extend(more);
         let units = builder.units(&here)?;

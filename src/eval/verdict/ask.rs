@@ -3,7 +3,9 @@
 use crate::{
     compile::{
         PolicySet,
-        plan::{IN_LOCAL, KEYED, Op, Plan, Production, SPECIAL, UNCLEAR, Unit, VARIABLES_MAX, WORLD, hash},
+        plan::{
+            AFFIXED, Affixed, IN_LOCAL, KEYED, Op, Plan, Production, SPECIAL, UNCLEAR, Unit, VARIABLES_MAX, WORLD, hash,
+        },
         slots::Slot,
     },
     eval::verdict::principal::{Facts, Known},
@@ -227,14 +229,39 @@ impl<'a, T: AsRef<str>> Ask<'a, T> {
     fn asserted_by(&mut self, unit: &Unit, claim: u32) -> Option<Production> {
         let (plan, facts) = (self.plan, self.facts);
         let tried = plan.productions(unit, claim).find(|it| self.opens(unit, it.gate));
-        if tried.is_some() || unit.flags & KEYED == 0 {
+        if tried.is_some() || unit.flags & (KEYED | AFFIXED) == 0 {
             return tried;
         }
-        if self.spend(facts.hashes.len()).is_none() {
-            self.unclear = true;
-            return None;
+        self.spend_or_unclear(facts.hashes.len())?;
+        let found =
+            facts.hashes.iter().flat_map(|it| plan.keyed(unit, claim, *it)).find(|it| self.opens(unit, it.gate));
+        if found.is_some() || unit.flags & AFFIXED == 0 {
+            return found;
         }
-        facts.hashes.iter().flat_map(|it| plan.keyed(unit, claim, *it)).find(|it| self.opens(unit, it.gate))
+        let plan = self.plan;
+        plan.affixed(unit).iter().find_map(|it| self.by_affix(unit, it, claim))
+    }
+
+    /// The rule that asks for a part of some fact's value and asserts a claim.
+    fn by_affix(&mut self, unit: &Unit, affixed: &'a Affixed, claim: u32) -> Option<Production> {
+        let facts = self.facts;
+        for fact in facts.known.iter().filter(|it| it.of_type == affixed.of_type) {
+            let value = fact.value();
+            self.spend_or_unclear(value.len() / 16)?;
+            for rule in affixed.rules.find(value) {
+                self.spend_or_unclear(1)?;
+                if rule.claim == claim && self.opens(unit, rule.gate) {
+                    return Some(*rule);
+                }
+            }
+        }
+        None
+    }
+
+    fn spend_or_unclear(&mut self, cost: usize) -> Option<()> {
+        let spent = self.spend(cost);
+        self.unclear |= spent.is_none();
+        spent
     }
 
     fn spend(&mut self, cost: usize) -> Option<()> {

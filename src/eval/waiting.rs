@@ -1,0 +1,110 @@
+//! Comparisons that a value may make true, and how to try many of them on many values without trying each on each.
+
+use foldhash::{HashSet, HashSetExt};
+
+use crate::{
+    compile::{
+        affix::Affixes,
+        condition::{Comparison, Test},
+        index::Index,
+        set::Gate,
+    },
+    eval::run::{Matched, NodeId},
+    syntax::fqn::Fqn,
+};
+
+/// Tries of one comparison from which it is worth it to look for all of them at once: making ready for that takes about as
+/// long.
+const TRIES_WORTH_IT: usize = 32;
+
+/// Comparisons that are always tried one by one.
+const TRIED_MAX: usize = 64;
+
+/// Comparisons of one type of claim or fact.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    /// Those that are tried one by one.
+    each: Vec<NodeId>,
+    /// How often one of them was tried.
+    tries: usize,
+    found: Option<Found>,
+}
+
+/// Comparisons that are found by what they ask for.
+#[derive(Debug)]
+struct Found {
+    by_part: Affixes<NodeId>,
+    by_realm: Index,
+    // By number in the index.
+    of_realm: Vec<NodeId>,
+    /// Those that a value has made true.
+    woken: HashSet<NodeId>,
+}
+
+impl Waiting {
+    pub(super) fn push(&mut self, id: NodeId) {
+        self.each.push(id);
+    }
+
+    /// The comparisons that the value makes true, each of them once.
+    pub(super) fn woken_by(&mut self, value: &str, policies: &[Matched<'_>]) -> Vec<NodeId> {
+        self.tries = self.tries.saturating_add(self.each.len());
+        let worth_it = self.each.len().saturating_mul(TRIES_WORTH_IT);
+        if self.found.is_none() && TRIED_MAX < self.each.len() && worth_it < self.tries {
+            self.file(policies);
+        }
+        let holds = |id: &NodeId| comparison(policies, *id).is_some_and(|(it, bound)| it.holds_of(value, bound));
+        let mut woken = Vec::new();
+        if let Some(Found { by_part, by_realm, of_realm, woken: before }) = &mut self.found {
+            let mut wake = |id: &NodeId| {
+                if !before.contains(id) && holds(id) {
+                    before.insert(*id);
+                    woken.push(*id);
+                }
+            };
+            by_part.find(value).for_each(&mut wake);
+            if let Ok(name) = Fqn::parse(value) {
+                by_realm.find(&name).into_iter().filter_map(|it| of_realm.get(it)).for_each(wake);
+            }
+        }
+        self.each.retain(|id| {
+            let holds = holds(id);
+            if holds {
+                woken.push(*id);
+            }
+            !holds
+        });
+        woken
+    }
+
+    /// Files those that can be found; the others are tried on.
+    fn file(&mut self, policies: &[Matched<'_>]) {
+        let (mut parts, mut realms, mut others) = (Vec::new(), Vec::new(), Vec::new());
+        for id in &self.each {
+            let Some((it, bound)) = comparison(policies, *id) else { continue };
+            match (it.affix(|template| Some(template.fill(bound))), &it.test) {
+                (Some(affix), _) => parts.push((affix, *id)),
+                (None, Test::FqnMatch(realm)) => realms.push((realm, *id)),
+                (None, _) => others.push(*id),
+            }
+        }
+        // More than can be filed: they are tried one by one, as before.
+        let Some(by_part) = Affixes::new(parts) else { return };
+        let (mut by_realm, mut of_realm) = (Index::default(), Vec::with_capacity(realms.len()));
+        for (realm, id) in realms {
+            by_realm.insert(realm);
+            of_realm.push(id);
+        }
+        self.found = Some(Found { by_part, by_realm, of_realm, woken: HashSet::new() });
+        self.each = others;
+    }
+}
+
+/// The comparison of a node, and what the variables of its policy are bound to.
+pub(super) fn comparison<'b>(policies: &'b [Matched<'_>], id: NodeId) -> Option<(&'b Comparison, &'b [&'b str])> {
+    let matched = policies.get(id.policy)?;
+    match &matched.policy.node(id.node)?.gate {
+        Gate::Compare(comparison) => Some((comparison, &matched.bound)),
+        Gate::All(_) | Gate::Any(_) => None,
+    }
+}
