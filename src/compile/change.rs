@@ -7,8 +7,8 @@ use std::{
 
 use crate::{
     compile::{
-        Finding, PolicySet, System, check, compile, compiled, document::Document, index::Index, laid_out, of_program,
-        plan, realm::Pattern, system::is_system,
+        Finding, PolicySet, check, compile, compiled, document::Document, index::Index, laid_out, of_program, plan,
+        realm::Pattern,
     },
     source::Source,
     syntax::{Parse, fqn::Fqn, parse},
@@ -58,10 +58,8 @@ impl PolicySet {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn changed_to(&self, sources: &[Source]) -> Result<Self, Vec<Finding>> {
-        let has_system = self.sources.iter().any(|it| is_system(it.document()));
-        let system = if has_system { System::Included } else { System::LeftOut };
         // Whatever is wrong, and whatever is rare, is told and done by the long way.
-        self.patched(sources, system).map_or_else(|| compile(sources, system), Ok)
+        self.patched(sources).map_or_else(|| compile(sources, self.system), Ok)
     }
 
     /// What differs between this set and another, by the texts of their policies.
@@ -108,9 +106,9 @@ impl PolicySet {
         self.sources.binary_search_by(|it| it.document().cmp(name)).ok()
     }
 
-    fn patched(&self, given: &[Source], system: System) -> Option<Self> {
+    fn patched(&self, given: &[Source]) -> Option<Self> {
         let mut sources: Vec<Source> = given.to_vec();
-        sources.extend(of_program(system));
+        sources.extend(of_program(self.system));
         sources.sort_by(|a, b| a.document().cmp(b.document()));
         if sources.windows(2).any(|pair| matches!(pair, [a, b] if a.document() == b.document())) {
             return None;
@@ -159,7 +157,7 @@ impl PolicySet {
             come.extend(numbers.add(document, realms.len())?.zip(realms));
         }
         match plan::patch(&self.plan, &gone, &come, &documents, &numbers, &slots) {
-            Some(plan) => Some(Self { sources, documents, numbers, slots, plan }),
+            Some(plan) => Some(Self { sources, documents, numbers, slots, plan, system: self.system }),
             None => {
                 let mut realms = Index::default();
                 for document in &documents {
@@ -167,7 +165,7 @@ impl PolicySet {
                         realms.insert(&document.realm(at)?.1);
                     }
                 }
-                laid_out(sources.into_iter().zip(documents).collect(), slots, &realms)
+                laid_out(self.system, sources.into_iter().zip(documents).collect(), slots, &realms)
             }
         }
     }

@@ -1,6 +1,6 @@
 //! One comparison, ready to be tried on values (reference section 5).
 
-use std::{borrow::Cow, cmp::Ordering};
+use std::cmp::Ordering;
 
 use smallvec::SmallVec;
 
@@ -156,19 +156,20 @@ impl Comparison {
         if let Test::Equal(templates) = &self.test { Some(templates) } else { None }
     }
 
-    /// A text without which in a value it is not true of that value, where there is one; `fill` says what a template is.
-    pub(crate) fn affix<'a>(&'a self, fill: impl Fn(&'a Template) -> Option<Cow<'a, str>>) -> Option<Affix<'a>> {
+    /// A text without which in a value it is not true of that value, where there is one. Without `bound`, what variables are
+    /// bound to is not known, and there is one only where there is no variable.
+    pub(crate) fn affix<'a>(&'a self, bound: Option<&'a [&'a str]>) -> Option<Affix<'a>> {
+        let fill = |template: &'a Template| match bound {
+            Some(bound) => Some(template.fill(bound)),
+            None => template.constant().map(Into::into),
+        };
         let (stands, text) = match &self.test {
             Test::BeginsWith(template) => (Stands::AtStart, fill(template)?),
             Test::EndsWith(template) => (Stands::AtEnd, fill(template)?),
             Test::Contains(text) => (Stands::Anywhere, text.into()),
             Test::Matches(glob) => (Stands::Anywhere, glob.literal().into()),
-            Test::Equal(_)
-            | Test::NotEqual(_)
-            | Test::FqnMatch(_)
-            | Test::InCidr(_)
-            | Test::Ordered(..)
-            | Test::Never => return None,
+            Test::FqnMatch(realm) => (Stands::AtStart, realm.start(bound)?.into()),
+            Test::Equal(_) | Test::NotEqual(_) | Test::InCidr(_) | Test::Ordered(..) | Test::Never => return None,
         };
         (!text.is_empty()).then_some(Affix { stands, text })
     }

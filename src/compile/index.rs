@@ -135,7 +135,7 @@ impl Index {
     }
 
     /// The policies whose realm may hold the name, ascending.
-    pub(crate) fn find(&self, name: &Fqn) -> Vec<usize> {
+    fn find(&self, name: &Fqn) -> Vec<usize> {
         let mut found = Vec::new();
         let mut add = |list: List| found.extend(self.list(list));
         // Each place of the tree is a prefix of some realm and is reached once, so this is at most as many as realms

@@ -8,7 +8,7 @@ mod check;
 pub(crate) mod condition;
 mod document;
 mod glob;
-pub(crate) mod index;
+mod index;
 mod lower;
 mod packed;
 pub(crate) mod plan;
@@ -66,7 +66,7 @@ pub struct Finding {
 /// ```
 pub fn compile(sources: &[Source], system: System) -> Result<PolicySet, Vec<Finding>> {
     let own = of_program(system);
-    let mut compiler = Compiler::new(sources, &own);
+    let mut compiler = Compiler::new(system, sources, &own);
     for source in sources.iter().chain(&own) {
         // No tree outlives its document's turn: those of a large set would take ten times its text.
         compiler.add(source, &parse(source));
@@ -78,7 +78,7 @@ pub fn compile(sources: &[Source], system: System) -> Result<PolicySet, Vec<Find
 pub fn compile_parsed(sources: &[Source], parsed: &[Parse], system: System) -> Result<PolicySet, Vec<Finding>> {
     let own = of_program(system);
     let own_parsed: Vec<Parse> = own.iter().map(parse).collect();
-    let mut compiler = Compiler::new(sources, &own);
+    let mut compiler = Compiler::new(system, sources, &own);
     compiler.is_whole &= sources.len() == parsed.len();
     for (source, parse) in sources.iter().zip(parsed).chain(own.iter().zip(&own_parsed)) {
         compiler.add(source, parse);
@@ -106,6 +106,7 @@ fn of_program(system: System) -> Vec<Source> {
 
 /// Takes documents one after the other.
 struct Compiler<'a> {
+    system: System,
     checks: check::Checks<'a>,
     given: usize,
     slots: Slots,
@@ -116,10 +117,10 @@ struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    fn new(given: &'a [Source], own: &'a [Source]) -> Self {
+    fn new(system: System, given: &'a [Source], own: &'a [Source]) -> Self {
         let checks = check::Checks::new(given.iter().chain(own).collect());
         let (slots, realms, documents) = (Slots::default(), Index::default(), Vec::new());
-        Self { checks, given: given.len(), slots, documents, realms, is_whole: true }
+        Self { system, checks, given: given.len(), slots, documents, realms, is_whole: true }
     }
 
     fn add(&mut self, source: &Source, parse: &Parse) {
@@ -131,12 +132,12 @@ impl<'a> Compiler<'a> {
     }
 
     fn finish(self) -> Result<PolicySet, Vec<Finding>> {
-        let Self { checks, given, slots, documents, realms, is_whole } = self;
+        let Self { system, checks, given, slots, documents, realms, is_whole } = self;
         let findings = checks.finish(given);
         if !is_whole || findings.iter().any(|it| it.diagnostic.is_error()) {
             return Err(findings);
         }
-        laid_out(documents, slots, &realms).ok_or_else(|| vec![too_large(given.saturating_sub(1))])
+        laid_out(system, documents, slots, &realms).ok_or_else(|| vec![too_large(given.saturating_sub(1))])
     }
 }
 
@@ -158,7 +159,12 @@ fn compiled(slots: &mut Slots, source: &Source, parse: &Parse, tell: impl FnMut(
 
 /// A set of documents that are compiled, in any order, and the realms of their policies in the same; nothing where they are
 /// too many.
-fn laid_out(documents: Vec<(Source, Arc<Document>)>, slots: Slots, realms: &Index) -> Option<PolicySet> {
+fn laid_out(
+    system: System,
+    documents: Vec<(Source, Arc<Document>)>,
+    slots: Slots,
+    realms: &Index,
+) -> Option<PolicySet> {
     let mut numbers = Numbers::default();
     for (at, (_, document)) in documents.iter().enumerate() {
         numbers.add(at, document.count())?;
@@ -174,5 +180,5 @@ fn laid_out(documents: Vec<(Source, Arc<Document>)>, slots: Slots, realms: &Inde
     numbers.rename(|before| now.get(before).copied());
     let (sources, documents): (Vec<Source>, Vec<Arc<Document>>) = ordered.into_iter().map(|(_, it)| it).unzip();
     let plan = plan::build(&documents, &numbers, &slots, realms)?;
-    Some(PolicySet { sources, documents, numbers, slots, plan })
+    Some(PolicySet { sources, documents, numbers, slots, plan, system })
 }

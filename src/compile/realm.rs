@@ -184,6 +184,20 @@ impl Pattern {
         Specificity { namespace: self.namespace.len(), local, literal }
     }
 
+    /// What every name in the realm begins with; nothing where a variable is in it and nobody says what it is bound to.
+    pub(crate) fn start(&self, bound: Option<&[&str]>) -> Option<String> {
+        let has_variables = self.namespace.iter().chain(self.named()).any(|it| matches!(it, Part::Variable(_)));
+        if bound.is_none() && has_variables {
+            return None;
+        }
+        let text = self.text(bound.unwrap_or_default());
+        Some(match &self.local {
+            LocalPattern::Below | LocalPattern::Named(_) => text,
+            LocalPattern::Exact => text.trim_end_matches("::").to_owned(),
+            LocalPattern::Any => text.trim_end_matches('*').to_owned(),
+        })
+    }
+
     /// The realm as text, its variables replaced by what they are bound to.
     pub(crate) fn text(&self, bound: &[&str]) -> String {
         let join = |parts: &[Part]| {

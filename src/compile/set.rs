@@ -7,6 +7,7 @@ use smol_str::SmolStr;
 
 use crate::{
     compile::{
+        System,
         condition::Comparison,
         document::Document,
         plan::Plan,
@@ -27,6 +28,8 @@ pub struct PolicySet {
     pub(crate) numbers: Numbers,
     pub(crate) slots: Slots,
     pub(crate) plan: Plan,
+    /// Whether the system documents are part of it.
+    pub(super) system: System,
 }
 
 /// What policies are called in the layout: each document has numbers of its own, in the order of its policies.

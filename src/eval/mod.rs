@@ -17,6 +17,7 @@ mod run;
 mod sentence;
 pub(crate) mod time;
 mod validity;
+mod values;
 mod verdict;
 mod waiting;
 mod want;

@@ -7,6 +7,7 @@ use crate::{
     eval::{
         Claim,
         run::{NodeId, Run},
+        values::Values,
         want::covers_value,
     },
 };
@@ -14,7 +15,7 @@ use crate::{
 /// All assertions of the policies on the target, by claim.
 #[derive(Debug)]
 pub(crate) struct Producers {
-    by_claim: BTreeMap<Slot, BTreeMap<String, Vec<Producer>>>,
+    by_claim: BTreeMap<Slot, Values<Vec<Producer>>>,
 }
 
 /// A rule that asserts a claim as soon as it is true.
@@ -42,35 +43,33 @@ impl Producers {
                 }
             }
         }
-        Self { by_claim }
+        Self { by_claim: by_claim.into_iter().map(|(slot, values)| (slot, Values::new(values))).collect() }
     }
 
     /// Every claim with every rule that could assert it.
     pub(crate) fn all(&self) -> impl Iterator<Item = Production<'_>> {
         self.by_claim.iter().flat_map(|(slot, values)| {
-            values.iter().flat_map(|(value, it)| it.iter().map(|it| (*slot, value.as_str(), *it)))
+            values.iter().flat_map(move |(value, it)| it.iter().map(move |it| (*slot, value, *it)))
         })
     }
 
     /// The claims that would meet a want.
     pub(crate) fn meeting<'p>(&'p self, run: &Run<'_>, want: &'p Claim) -> impl Iterator<Item = Production<'p>> {
         let slot = run.set.slots.find("", &want.claim_type);
-        slot.into_iter().flat_map(|it| self.of_type(it, |value| covers_value(&want.claim_type, value, &want.value)))
+        let values = slot.and_then(|slot| Some((slot, self.by_claim.get(&slot)?)));
+        values.into_iter().flat_map(|(slot, values)| {
+            let meeting = values.iter().filter(|(value, _)| covers_value(&want.claim_type, value, &want.value));
+            meeting.flat_map(move |(value, it)| it.iter().map(move |it| (slot, value, *it)))
+        })
     }
 
     /// The claims that would make a comparison true.
     pub(crate) fn waking<'p>(&'p self, comparison: &'p Comparison, bound: &'p [&'p str]) -> Vec<Production<'p>> {
-        let Some(templates) = comparison.equal_to() else {
-            return self.of_type(comparison.slot, |value| comparison.holds_of(value, bound)).collect();
+        let Some(values) = self.by_claim.get(&comparison.slot) else { return Vec::new() };
+        let waking = match comparison.equal_to() {
+            Some(templates) => templates.iter().filter_map(|it| values.get(it.fill(bound).as_ref())).collect(),
+            None => values.holding(comparison, bound),
         };
-        let values = self.by_claim.get(&comparison.slot);
-        let wanted = templates.iter().filter_map(|it| values?.get_key_value(it.fill(bound).as_ref()));
-        wanted.flat_map(|(value, it)| it.iter().map(|it| (comparison.slot, value.as_str(), *it))).collect()
-    }
-
-    fn of_type(&self, slot: Slot, fits: impl Fn(&str) -> bool) -> impl Iterator<Item = Production<'_>> {
-        let values = self.by_claim.get(&slot).into_iter().flatten();
-        let fitting = values.filter(move |(value, _)| fits(value));
-        fitting.flat_map(move |(value, it)| it.iter().map(move |it| (slot, value.as_str(), *it)))
+        waking.into_iter().flat_map(|(value, it)| it.iter().map(move |it| (comparison.slot, value, *it))).collect()
     }
 }

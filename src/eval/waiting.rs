@@ -3,14 +3,8 @@
 use foldhash::{HashSet, HashSetExt};
 
 use crate::{
-    compile::{
-        affix::Affixes,
-        condition::{Comparison, Test},
-        index::Index,
-        set::Gate,
-    },
+    compile::{affix::Affixes, condition::Comparison, set::Gate},
     eval::run::{Matched, NodeId},
-    syntax::fqn::Fqn,
 };
 
 /// Tries of one comparison from which it is worth it to look for all of them at once: making ready for that takes about as
@@ -34,9 +28,6 @@ pub(super) struct Waiting {
 #[derive(Debug)]
 struct Found {
     by_part: Affixes<NodeId>,
-    by_realm: Index,
-    // By number in the index.
-    of_realm: Vec<NodeId>,
     /// Those that a value has made true.
     woken: HashSet<NodeId>,
 }
@@ -55,16 +46,12 @@ impl Waiting {
         }
         let holds = |id: &NodeId| comparison(policies, *id).is_some_and(|(it, bound)| it.holds_of(value, bound));
         let mut woken = Vec::new();
-        if let Some(Found { by_part, by_realm, of_realm, woken: before }) = &mut self.found {
-            let mut wake = |id: &NodeId| {
+        if let Some(Found { by_part, woken: before }) = &mut self.found {
+            for id in by_part.find(value) {
                 if !before.contains(id) && holds(id) {
                     before.insert(*id);
                     woken.push(*id);
                 }
-            };
-            by_part.find(value).for_each(&mut wake);
-            if let Ok(name) = Fqn::parse(value) {
-                by_realm.find(&name).into_iter().filter_map(|it| of_realm.get(it)).for_each(wake);
             }
         }
         self.each.retain(|id| {
@@ -79,23 +66,17 @@ impl Waiting {
 
     /// Files those that can be found; the others are tried on.
     fn file(&mut self, policies: &[Matched<'_>]) {
-        let (mut parts, mut realms, mut others) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut parts, mut others) = (Vec::new(), Vec::new());
         for id in &self.each {
             let Some((it, bound)) = comparison(policies, *id) else { continue };
-            match (it.affix(|template| Some(template.fill(bound))), &it.test) {
-                (Some(affix), _) => parts.push((affix, *id)),
-                (None, Test::FqnMatch(realm)) => realms.push((realm, *id)),
-                (None, _) => others.push(*id),
+            match it.affix(Some(bound)) {
+                Some(affix) => parts.push((affix, *id)),
+                None => others.push(*id),
             }
         }
         // More than can be filed: they are tried one by one, as before.
         let Some(by_part) = Affixes::new(parts) else { return };
-        let (mut by_realm, mut of_realm) = (Index::default(), Vec::with_capacity(realms.len()));
-        for (realm, id) in realms {
-            by_realm.insert(realm);
-            of_realm.push(id);
-        }
-        self.found = Some(Found { by_part, by_realm, of_realm, woken: HashSet::new() });
+        self.found = Some(Found { by_part, woken: HashSet::new() });
         self.each = others;
     }
 }

@@ -136,4 +136,10 @@ fn a_change_is_refused_as_the_whole_would_be() {
         assert_eq!(findings, compile(&after, System::Included).unwrap_err());
     }
     assert!(before.changed_to(&[user("a.pol", "u2"), user("c.pol", "u2")]).is_ok());
+    // Without the system documents their names are names like any other.
+    let alone = compile(&[source("rolePermissions.pol", "job::/a { permit ssh }")], System::LeftOut).unwrap();
+    assert_eq!(
+        alone.changed_to(&[source("rolePermissions.pol", "job::/b { permit ssh }")]).unwrap().sources().len(),
+        1
+    );
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use gatehouse::{
     compile::{PolicySet, System, compile},
-    eval::{Claim, Decision, Fact, Request, decide, denial},
+    eval::{Claim, Decision, Fact, Now, Request, decide, denial},
     source::Source,
 };
 
@@ -125,7 +125,15 @@ fn as_many_claims_as_comparisons_of_a_part_are_not_tried_on_each_other() {
             (0..count).map(|at| format!("job::/sandbox {{ if (LDAP->group == all) {{ role \"job::/r/{at}\" }} }}\n"));
         let asks = |at: usize| how.replace("{n}", &at.to_string());
         let asking = (0..count).map(|at| format!("job::/sandbox {{ if (role {}) {{ permit read }} }}\n", asks(at)));
-        let set = set(claims.chain(asking));
-        assert!(!timed(&set, &request(vec![Fact::new("LDAP", "group", "all")])).is_allowed(), "{how}");
+        // Where there is a time, it is asked how long the answer holds.
+        let until = "job::/elsewhere { if (time.hour < 9) { permit read } }\n".to_owned();
+        let set = set(claims.chain(asking).chain([until]));
+        let facts = vec![Fact::new("LDAP", "group", "all")];
+        let now = Some(Now { unix_seconds: 1_800_000_000, offset_seconds: 0 });
+        let request = Request::new("job::/sandbox/tom::web", facts, vec![Claim::permit("read")], now).unwrap();
+        assert!(!timed(&set, &request).is_allowed(), "{how}");
+        let start = Instant::now();
+        assert_eq!(denial(&set, &request).nearest.len(), 100);
+        assert!(start.elapsed() < LONG, "{how}: {:?}", start.elapsed());
     }
 }

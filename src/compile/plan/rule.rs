@@ -81,7 +81,7 @@ pub(super) fn comparison_of<'a>(rule: &Rule, policies: &'a [Laid]) -> Option<&'a
 
 /// The part of a value that a comparison asks for, whoever asks.
 pub(super) fn constant_affix(comparison: &Comparison) -> Option<Affix<'_>> {
-    comparison.affix(|template| template.constant().map(Into::into))
+    comparison.affix(None)
 }
 
 /// The texts that a comparison is true of, where it is of no others.
