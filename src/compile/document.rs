@@ -1,7 +1,7 @@
 //! One document, compiled: its policies, packed until an evaluation wants one.
 //!
-//! A large set is mostly policies that nobody asks for. Packed, one takes about as many bytes as its text; unpacked, ten times
-//! that. Verdicts read neither, but the layout (`plan`).
+//! A large set is mostly small policies that nobody asks for. Packed, one takes about as many bytes as its text; unpacked, ten
+//! times that. Verdicts read neither, but the layout (`plan`).
 //!
 //! ```text
 //! policy      start of its text, length, realm, how many variables, their names, records until the next policy begins
@@ -27,6 +27,10 @@ use crate::{
     source::Span,
 };
 
+/// Bytes of a packed policy from which it stays unpacked beside: some twenty rules, whose unpacking would be most of what a
+/// decision costs.
+const PACKED_BYTES_MAX: usize = 1_024;
+
 /// A document of a set.
 #[derive(Debug, Default)]
 pub(crate) struct Document {
@@ -35,8 +39,9 @@ pub(crate) struct Document {
     starts: Vec<u32>,
     /// The comparisons that are more than equality with a few texts, as they are tried.
     comparisons: Vec<Arc<Comparison>>,
-    /// Its policies as they are evaluated, where they are asked for all the time.
-    ready: Vec<Arc<Policy>>,
+    // INVARIANT (order): ascending by policy.
+    /// Policies as they are evaluated, where that is worth their memory.
+    ready: Vec<(usize, Arc<Policy>)>,
     /// Types of claims that it asserts with what a variable is bound to, or with the values of facts; ascending.
     pub(crate) changing: Vec<Slot>,
     /// Whether it asserts something that has one value only, so that another document can contradict it.
@@ -211,22 +216,25 @@ impl Document {
         self.starts.len()
     }
 
-    /// Its policies are asked for all the time: they stay unpacked.
-    pub(super) fn make_ready(&mut self, slots: &Slots) {
-        self.ready = (0..self.count()).filter_map(|it| self.unpack(it, slots)).map(Arc::new).collect();
+    /// Policies that stay unpacked: all, where they are asked for all the time, else the large ones.
+    pub(super) fn make_ready(&mut self, slots: &Slots, all: bool) {
+        let is_ready = |it: &usize| all || self.packed_policy(*it).is_some_and(|it| PACKED_BYTES_MAX < it.len());
+        let ready = (0..self.count()).filter(is_ready).filter_map(|it| Some((it, Arc::new(self.unpack(it, slots)?))));
+        self.ready = ready.collect();
     }
 
     /// A policy as it is evaluated.
     pub(crate) fn policy(&self, at: usize, slots: &Slots) -> Option<Arc<Policy>> {
-        match self.ready.get(at) {
-            Some(ready) => Some(Arc::clone(ready)),
+        let ready = self.ready.binary_search_by_key(&at, |(it, _)| *it).ok().and_then(|it| self.ready.get(it));
+        match ready {
+            Some((_, ready)) => Some(Arc::clone(ready)),
             None => self.unpack(at, slots).map(Arc::new),
         }
     }
 
     /// Where a policy stands in the text, and its realm.
     pub(crate) fn realm(&self, at: usize) -> Option<(Span, Pattern)> {
-        let mut from = Unpacker { from: self.reader(at)?, of: self, start: 0 };
+        let mut from = Unpacker { from: Reader::new(self.packed_policy(at)?), of: self, start: 0 };
         let span = from.span()?;
         Some((span, from.realm()?))
     }
@@ -241,14 +249,14 @@ impl Document {
         self.packed.len().saturating_add(self.starts.len().saturating_mul(size_of::<u32>()))
     }
 
-    fn reader(&self, at: usize) -> Option<Reader<'_>> {
+    fn packed_policy(&self, at: usize) -> Option<&[u8]> {
         let start = usize::try_from(*self.starts.get(at)?).ok()?;
         let end = self.starts.get(at.saturating_add(1)).map_or(Some(self.packed.len()), |it| usize::try_from(*it).ok());
-        Some(Reader::new(self.packed.get(start..end?)?))
+        self.packed.get(start..end?)
     }
 
     fn unpack(&self, at: usize, slots: &Slots) -> Option<Policy> {
-        let mut from = Unpacker { from: self.reader(at)?, of: self, start: 0 };
+        let mut from = Unpacker { from: Reader::new(self.packed_policy(at)?), of: self, start: 0 };
         from.start = from.span()?.start;
         let realm = from.realm()?;
         let names = from.from.number()?;

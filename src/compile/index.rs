@@ -7,7 +7,10 @@ use hashbrown::HashTable;
 use smol_str::SmolStr;
 
 use crate::{
-    compile::realm::{LocalPattern, Part, Pattern},
+    compile::{
+        realm::{LocalPattern, Part, Pattern},
+        tree::{Standing, Tree, lists},
+    },
     syntax::fqn::Fqn,
 };
 
@@ -54,7 +57,7 @@ impl Index {
     pub(crate) fn insert(&mut self, realm: &Pattern) {
         let policy = self.next.len();
         self.next.push(None);
-        let root = self.child(None, &realm.resource_type);
+        let root = self.child_of(None, &realm.resource_type);
         let mut at = self.walk(root, &realm.namespace);
         if let LocalPattern::Named(parts) = &realm.local {
             at = self.branch(at, |it| &mut it.named);
@@ -75,12 +78,12 @@ impl Index {
 
     fn walk(&mut self, from: usize, parts: &[Part]) -> usize {
         parts.iter().fold(from, |at, part| match part {
-            Part::Literal(text) => self.child(Some(at), text),
+            Part::Literal(text) => self.child_of(Some(at), text),
             Part::Variable(_) => self.branch(at, |it| &mut it.variable),
         })
     }
 
-    fn child(&mut self, parent: Option<usize>, segment: &SmolStr) -> usize {
+    fn child_of(&mut self, parent: Option<usize>, segment: &SmolStr) -> usize {
         if let Some(child) = self.find_child(parent, segment) {
             return child;
         }
@@ -136,46 +139,30 @@ impl Index {
 
     /// The policies whose realm may hold the name, ascending.
     fn find(&self, name: &Fqn) -> Vec<usize> {
-        let mut found = Vec::new();
-        let mut add = |list: List| found.extend(self.list(list));
-        // Each place of the tree is a prefix of some realm and is reached once, so this is at most as many as realms
-        // have segments.
-        let mut here: Vec<usize> = self.find_child(None, name.resource_type()).into_iter().collect();
-        for segment in name.namespace() {
-            self.each(&here).for_each(|it| add(it.below));
-            here = self.step(&here, segment);
-        }
-        let mut named = Vec::new();
-        for it in self.each(&here) {
-            add(it.below);
-            add(it.exact);
-            if name.local().is_some() {
-                add(it.any);
-                named.extend(it.named);
-            }
-        }
-        for segment in name.local().unwrap_or_default() {
-            named = self.step(&named, segment);
-            self.each(&named).for_each(|it| add(it.below));
-        }
+        let mut found: Vec<usize> = lists(self, name).into_iter().flat_map(|it| self.list(it)).collect();
         found.sort_unstable();
         found
     }
+}
 
-    fn each(&self, places: &[usize]) -> impl Iterator<Item = &Place> {
-        places.iter().filter_map(|it| self.places.get(*it))
+impl Tree for Index {
+    type At = usize;
+    type List = List;
+
+    fn root(&self, resource_type: &str) -> Option<usize> {
+        self.find_child(None, resource_type)
     }
 
-    /// Where a segment leads.
-    fn step(&self, from: &[usize], segment: &str) -> Vec<usize> {
-        let mut next = Vec::with_capacity(from.len());
-        for at in from {
-            next.extend(self.find_child(Some(*at), segment));
-            next.extend(self.places.get(*at).and_then(|it| it.variable));
-        }
-        next
+    fn child(&self, at: usize, segment: &str) -> Option<usize> {
+        self.find_child(Some(at), segment)
+    }
+
+    fn standing(&self, at: usize) -> Option<Standing<usize, List>> {
+        let Place { variable, named, below, exact, any, .. } = *self.places.get(at)?;
+        Some(Standing { variable, named, below, exact, any })
     }
 }
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -16,6 +16,7 @@ pub(crate) mod realm;
 pub(crate) mod set;
 pub(crate) mod slots;
 pub mod system;
+mod tree;
 
 pub use change::Changes;
 pub use set::PolicySet;
@@ -151,9 +152,7 @@ fn too_large(source: usize) -> Finding {
 /// Compiles one document and tells the realm of each of its policies.
 fn compiled(slots: &mut Slots, source: &Source, parse: &Parse, tell: impl FnMut(Pattern)) -> Arc<Document> {
     let mut document = lower::document(slots, &parse.document, tell);
-    if system::is_system(source.document()) {
-        document.make_ready(slots);
-    }
+    document.make_ready(slots, system::is_system(source.document()));
     Arc::new(document)
 }
 

@@ -113,7 +113,7 @@ pub(crate) enum TemplatePiece {
 }
 
 impl PolicySet {
-    /// Bytes that the layout for verdicts and the packed policies take, beside the documents' texts.
+    /// Bytes that the layout for verdicts and the packed policies take; the documents' texts and what stays unpacked left out.
     pub fn layout_bytes(&self) -> usize {
         self.documents.iter().map(|it| it.size()).fold(self.plan.size(), usize::saturating_add)
     }

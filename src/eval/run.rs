@@ -7,6 +7,7 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use foldhash::{HashMap, HashMapExt};
+use smallvec::SmallVec;
 
 use crate::{
     compile::{
@@ -36,7 +37,7 @@ pub(crate) struct Run<'a> {
     // Values of the facts of each slot, ascending.
     facts: Vec<Vec<&'a str>>,
     known: HashMap<(Slot, Cow<'a, str>), usize>,
-    waiting_for_value: HashMap<(Slot, Cow<'a, str>), Vec<NodeId>>,
+    waiting_for_value: HashMap<(Slot, Cow<'a, str>), SmallVec<[NodeId; 1]>>,
     waiting_for_type: HashMap<Slot, Waiting>,
 }
 

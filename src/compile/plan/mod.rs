@@ -31,7 +31,12 @@ use std::sync::Arc;
 use foldhash::HashMap;
 
 use crate::{
-    compile::{affix::Affixes, plan::table::Table, slots::Slot},
+    compile::{
+        affix::Affixes,
+        plan::table::Table,
+        slots::Slot,
+        tree::{Standing, Tree, lists},
+    },
     syntax::fqn::Fqn,
 };
 
@@ -227,46 +232,10 @@ impl Plan {
         std::iter::successors(unit(first), move |it| unit(it.next))
     }
 
-    /// The policies whose realm may hold the name, in no order. It is a superset of those that do by variables that occur
-    /// twice; the caller binds.
+    /// The policies whose realm may hold the name, in no order.
     pub(crate) fn find(&self, name: &Fqn) -> Vec<u32> {
-        let mut found = Vec::new();
-        let mut add = |list: u32| found.extend(self.units(list).flat_map(|it| self.policies(it)));
-        // Each place of the tree is a prefix of some realm and is reached once, so this is at most as many as realms
-        // have segments.
-        let mut here: Vec<u32> = self.edge(WORLD, name.resource_type()).into_iter().collect();
-        for segment in name.namespace() {
-            self.each(&here).for_each(|it| add(it.below));
-            here = self.step(&here, segment);
-        }
-        let mut named = Vec::new();
-        for it in self.each(&here) {
-            add(it.below);
-            add(it.exact);
-            if name.local().is_some() {
-                add(it.any);
-                named.extend((it.named != 0).then_some(it.named));
-            }
-        }
-        for segment in name.local().unwrap_or_default() {
-            named = self.step(&named, segment);
-            self.each(&named).for_each(|it| add(it.below));
-        }
-        found
-    }
-
-    fn each(&self, places: &[u32]) -> impl Iterator<Item = Place> {
-        places.iter().filter_map(|it| self.place(*it))
-    }
-
-    /// Where a segment leads.
-    fn step(&self, from: &[u32], segment: &str) -> Vec<u32> {
-        let mut next = Vec::with_capacity(from.len());
-        for at in from {
-            next.extend(self.edge(*at, segment));
-            next.extend(self.place(*at).map(|it| it.variable).filter(|it| *it != 0));
-        }
-        next
+        let units = lists(self, name).into_iter().flat_map(|it| self.units(it));
+        units.flat_map(|it| self.policies(it)).collect()
     }
 
     /// The rules of a unit that assert a claim where there is this fact.
@@ -317,6 +286,25 @@ impl Plan {
         let tables = [&self.edges, &self.claims, &self.keyed].map(Table::size);
         let affixes = self.affixes.values().flat_map(|it| it.iter()).map(|it| it.rules.size());
         tables.into_iter().chain(affixes).fold(self.bytes.0.len(), usize::saturating_add)
+    }
+}
+
+impl Tree for Plan {
+    type At = u32;
+    type List = u32;
+
+    fn root(&self, resource_type: &str) -> Option<u32> {
+        self.edge(WORLD, resource_type)
+    }
+
+    fn child(&self, at: u32, segment: &str) -> Option<u32> {
+        self.edge(at, segment)
+    }
+
+    fn standing(&self, at: u32) -> Option<Standing<u32, u32>> {
+        let Place { variable, named, below, exact, any } = self.place(at)?;
+        let (variable, named) = ((variable != 0).then_some(variable), (named != 0).then_some(named));
+        Some(Standing { variable, named, below, exact, any })
     }
 }
 

@@ -1,0 +1,72 @@
+//! Realms as a tree of segments, however it is kept: which policies speak of a name is a walk over its segments.
+
+use crate::syntax::fqn::Fqn;
+
+/// Places for what realms begin with.
+pub(super) trait Tree {
+    /// Calls a place.
+    type At: Copy;
+    /// Policies on one realm.
+    type List: Copy;
+
+    /// The place of a resource type.
+    fn root(&self, resource_type: &str) -> Option<Self::At>;
+
+    /// Where a literal segment leads.
+    fn child(&self, at: Self::At, segment: &str) -> Option<Self::At>;
+
+    /// What stands at a place.
+    fn standing(&self, at: Self::At) -> Option<Standing<Self::At, Self::List>>;
+}
+
+/// What stands at a place.
+#[derive(Debug)]
+pub(super) struct Standing<A, L> {
+    /// Where any segment leads.
+    pub(super) variable: Option<A>,
+    /// The root of the local names.
+    pub(super) named: Option<A>,
+    /// The policies on this and all below it.
+    pub(super) below: L,
+    pub(super) exact: L,
+    pub(super) any: L,
+}
+
+/// The lists whose policies may speak of the name. It is a superset of those that do by variables that occur twice; the
+/// caller binds.
+pub(super) fn lists<T: Tree>(tree: &T, name: &Fqn) -> Vec<T::List> {
+    let mut found = Vec::new();
+    // Each place is a prefix of some realm and is reached once, so this is at most as many as realms have segments.
+    let mut here: Vec<T::At> = tree.root(name.resource_type()).into_iter().collect();
+    for segment in name.namespace() {
+        found.extend(standing(tree, &here).map(|it| it.below));
+        here = step(tree, &here, segment);
+    }
+    let mut named = Vec::new();
+    for it in standing(tree, &here) {
+        found.extend([it.below, it.exact]);
+        if name.local().is_some() {
+            found.push(it.any);
+            named.extend(it.named);
+        }
+    }
+    for segment in name.local().unwrap_or_default() {
+        named = step(tree, &named, segment);
+        found.extend(standing(tree, &named).map(|it| it.below));
+    }
+    found
+}
+
+fn standing<T: Tree>(tree: &T, at: &[T::At]) -> impl Iterator<Item = Standing<T::At, T::List>> {
+    at.iter().filter_map(|it| tree.standing(*it))
+}
+
+/// Where a segment leads.
+fn step<T: Tree>(tree: &T, from: &[T::At], segment: &str) -> Vec<T::At> {
+    let mut next = Vec::with_capacity(from.len());
+    for at in from {
+        next.extend(tree.child(*at, segment));
+        next.extend(tree.standing(*at).and_then(|it| it.variable));
+    }
+    next
+}
