@@ -18,6 +18,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Changes {
     realms: Index,
+    /// Of some policy it could not be told which realm it has.
+    is_unclear: bool,
 }
 
 impl Changes {
@@ -29,7 +31,7 @@ impl Changes {
     /// Whether answers on a target may be others than before. Where not, they are the same, though a rule may stand in
     /// another line.
     pub fn may_touch(&self, target: &Fqn) -> bool {
-        self.realms.holds_some(target)
+        self.is_unclear || self.realms.holds_some(target)
     }
 }
 
@@ -202,8 +204,9 @@ impl PolicySet {
 impl Changes {
     fn add(&mut self, differing: BTreeMap<&str, (isize, &Document, usize)>) {
         for (_, document, at) in differing.into_values().filter(|(count, _, _)| *count != 0) {
-            if let Some((_, realm)) = document.realm(at) {
-                self.realms.insert(&realm);
+            match document.realm(at) {
+                Some((_, realm)) => self.realms.insert(&realm),
+                None => self.is_unclear = true,
             }
         }
     }
