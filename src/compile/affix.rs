@@ -55,8 +55,9 @@ impl<T> Affixes<T> {
         Some(Self { automaton, filed, ranges })
     }
 
-    /// What is filed under the texts in a value; as often as a text is there.
-    pub(crate) fn find<'a>(&'a self, value: &'a str) -> impl Iterator<Item = &'a T> {
+    /// What is filed under the texts in a value, as often as a text is there, and nothing for each that stands elsewhere than
+    /// it must: of texts within each other there can be many at each byte, and whoever asks has to count them.
+    pub(crate) fn find<'a>(&'a self, value: &'a str) -> impl Iterator<Item = Option<&'a T>> {
         let found = self.automaton.try_find_overlapping_iter(value).into_iter().flatten();
         found.flat_map(move |it| {
             let range = self.ranges.get(it.pattern().as_usize()).cloned().unwrap_or_default();
@@ -66,8 +67,13 @@ impl<T> Affixes<T> {
                 Stands::AtEnd => it.end() == value.len(),
                 Stands::Anywhere => true,
             };
-            filed.iter().filter(move |(stands, _)| stands_there(*stands)).map(|(_, it)| it)
+            filed.iter().map(move |(stands, it)| stands_there(*stands).then_some(it))
         })
+    }
+
+    /// All that is filed.
+    pub(crate) fn all(&self) -> impl ExactSizeIterator<Item = &T> {
+        self.filed.iter().map(|(_, it)| it)
     }
 
     /// Bytes that it takes.
@@ -96,7 +102,7 @@ mod tests {
             let all: Vec<(Stands, &str)> = stands.into_iter().flat_map(|it| texts.iter().map(move |text| (it, text.as_str()))).collect();
             let affix = |(stands, text): (Stands, &'_ str)| Affix { stands, text: text.to_owned().into() };
             let affixes = Affixes::new(all.iter().enumerate().map(|(at, it)| (affix(*it), at)).collect()).unwrap();
-            let found: BTreeSet<usize> = affixes.find(&value).copied().collect();
+            let found: BTreeSet<usize> = affixes.find(&value).flatten().copied().collect();
             let holds = |(stands, text): &(Stands, &str)| match stands {
                 Stands::AtStart => value.starts_with(text),
                 Stands::AtEnd => value.ends_with(text),

@@ -73,6 +73,11 @@ impl<T> Values<T> {
             });
             let first = rests.partition_point(|it| rest(it) < part);
             let with_part = rests.iter().skip(first).take_while(|it| rest(it).starts_with(part));
+            let behind = rests.partition_point(|it| rest(it) < part || rest(it).starts_with(part));
+            if affix.stands == Stands::Anywhere && self.all.len() < behind.saturating_sub(first) {
+                // It is in values again and again; then it is less to search each once.
+                return self.iter().filter(|(value, _)| value.contains(affix.text.as_ref())).collect();
+            }
             // The shortest come first.
             let ends = |it: &&(usize, usize)| affix.stands == Stands::Anywhere || rest(it).len() == part.len();
             let mut at: Vec<usize> = with_part.take_while(ends).map(|(at, _)| *at).collect();

@@ -47,11 +47,18 @@ impl Waiting {
         let holds = |id: &NodeId| comparison(policies, *id).is_some_and(|(it, bound)| it.holds_of(value, bound));
         let mut woken = Vec::new();
         if let Some(Found { by_part, woken: before }) = &mut self.found {
-            for id in by_part.find(value) {
+            let mut wake = |id: &NodeId| {
                 if !before.contains(id) && holds(id) {
                     before.insert(*id);
                     woken.push(*id);
                 }
+            };
+            // Texts within each other are found again and again; then it is less to try each once.
+            let enough = by_part.all().len().saturating_add(value.len());
+            let mut found = by_part.find(value);
+            found.by_ref().take(enough).flatten().for_each(&mut wake);
+            if found.next().is_some() {
+                by_part.all().for_each(wake);
             }
         }
         self.each.retain(|id| {

@@ -137,3 +137,15 @@ fn as_many_claims_as_comparisons_of_a_part_are_not_tried_on_each_other() {
         assert!(start.elapsed() < LONG, "{how}: {:?}", start.elapsed());
     }
 }
+
+#[test]
+fn texts_within_each_other_are_not_found_at_every_byte() {
+    for how in ["beginsWith", "endsWith", "contains"] {
+        let ask =
+            |at: usize| format!("job::/sandbox {{ if (LDAP->group {how} \"{}\") {{ permit ssh }} }}\n", "a".repeat(at));
+        let set = set((1..900).map(ask));
+        let mut facts = vec![Fact::new("LDAP", "group", "a".repeat(900_000))];
+        facts.extend((0..40).map(|at| Fact::new("LDAP", "group", format!("b{at}"))));
+        assert!(!timed(&set, &request(facts)).is_allowed(), "{how}");
+    }
+}

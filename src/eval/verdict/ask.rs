@@ -250,6 +250,7 @@ impl<'a, T: AsRef<str>> Ask<'a, T> {
             self.spend_or_unclear(value.len() / 16)?;
             for rule in affixed.rules.find(value) {
                 self.spend_or_unclear(1)?;
+                let Some(rule) = rule else { continue };
                 if rule.claim == claim && self.opens(unit, rule.gate) {
                     return Some(*rule);
                 }
