@@ -1,6 +1,11 @@
 //! Text with a name, and places in it.
 
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
+
+use bytestring::ByteString;
 
 use crate::limits::{DOCUMENT_BYTES_MAX, INDENT_BYTES_MAX};
 
@@ -10,13 +15,22 @@ pub struct Source {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Inner {
     name: String,
-    text: String,
-    // INVARIANT (lines): byte offsets of line starts, ascending, the first is 0.
-    line_starts: Vec<usize>,
+    text: ByteString,
+    // INVARIANT (lines): byte offsets of line starts, ascending, the first is 0; looked for when somebody asks, which of most
+    // documents of a large set nobody ever does.
+    line_starts: OnceLock<Vec<usize>>,
 }
+
+impl PartialEq for Inner {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.text == other.text
+    }
+}
+
+impl Eq for Inner {}
 
 /// Why bytes are not a source.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,8 +71,12 @@ impl Source {
             before.truncate(valid_up_to);
             SourceError::NotUtf8 { valid_up_to, before: String::from_utf8_lossy(&before).into_owned() }
         })?;
-        let line_starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Ok(Self { inner: Arc::new(Inner { name: name.into(), text, line_starts }) })
+        Ok(Self::of_text(name.into(), text.into()))
+    }
+
+    /// A text that was one before; it may be a part of something larger.
+    pub(crate) fn of_text(name: String, text: ByteString) -> Self {
+        Self { inner: Arc::new(Inner { name, text, line_starts: OnceLock::new() }) }
     }
 
     /// The file as the user gave it.
@@ -96,20 +114,20 @@ impl Source {
     /// Line and column of a byte offset; the end of the text where it lies behind it.
     pub fn location(&self, offset: usize) -> Location {
         let line = self.line(offset);
-        let start = self.inner.line_starts.get(line.saturating_sub(1)).copied().unwrap_or(0);
+        let start = self.line_starts().get(line.saturating_sub(1)).copied().unwrap_or(0);
         let before = self.text().get(start..offset).or_else(|| self.text().get(start..)).unwrap_or_default();
         Location { line, column: before.chars().count().saturating_add(1), offset }
     }
 
     /// The line of a byte offset, from 1; cheaper than [`Source::location`] where lines are long.
     pub fn line(&self, offset: usize) -> usize {
-        self.inner.line_starts.partition_point(|&start| start <= offset)
+        self.line_starts().partition_point(|&start| start <= offset)
     }
 
     /// A line, from 1, without what ends it.
     pub fn line_span(&self, line: usize) -> Span {
-        let start = self.inner.line_starts.get(line.saturating_sub(1)).copied().unwrap_or(self.text().len());
-        let end = self.inner.line_starts.get(line).map_or(self.text().len(), |next| next.saturating_sub(1));
+        let start = self.line_starts().get(line.saturating_sub(1)).copied().unwrap_or(self.text().len());
+        let end = self.line_starts().get(line).map_or(self.text().len(), |next| next.saturating_sub(1));
         let text = self.text().get(start..end).unwrap_or_default();
         Span::new(start, start.saturating_add(text.strip_suffix('\r').unwrap_or(text).len()))
     }
@@ -129,8 +147,13 @@ impl Source {
         blanks <= INDENT_BYTES_MAX && before.nth(blanks).is_none_or(|it| *it == b'\n')
     }
 
+    fn line_starts(&self) -> &[usize] {
+        let starts = || std::iter::once(0).chain(self.text().match_indices('\n').map(|(at, _)| at + 1)).collect();
+        self.inner.line_starts.get_or_init(starts)
+    }
+
     fn line_start(&self, offset: usize) -> usize {
-        self.inner.line_starts.get(self.line(offset).saturating_sub(1)).copied().unwrap_or(0)
+        self.line_starts().get(self.line(offset).saturating_sub(1)).copied().unwrap_or(0)
     }
 }
 

@@ -71,9 +71,9 @@ impl<T> Affixes<T> {
         })
     }
 
-    /// All that is filed.
-    pub(crate) fn all(&self) -> impl ExactSizeIterator<Item = &T> {
-        self.filed.iter().map(|(_, it)| it)
+    /// All that is filed, with where in a value its text must stand.
+    pub(crate) fn all(&self) -> impl ExactSizeIterator<Item = (Stands, &T)> {
+        self.filed.iter().map(|(stands, it)| (*stands, it))
     }
 
     /// Bytes that it takes.

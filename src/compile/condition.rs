@@ -46,7 +46,8 @@ pub(crate) enum Test {
     Matches(Glob),
     FqnMatch(Pattern),
     InCidr(Network),
-    Ordered(fn(Ordering) -> bool, Literal),
+    /// By one of the operators of order.
+    Ordered(Operator, Literal),
     /// The right side is nothing that the operator takes. The reader of documents has refused it already; should one
     /// come through, it grants nothing.
     Never,
@@ -69,24 +70,36 @@ impl Test {
             return Some(Self::Equal(templates));
         }
         let ([value], [template]) = (values, templates.as_slice()) else { return None };
-        let ordered = |holds: fn(Ordering) -> bool| {
-            let literal = Literal::parse(value.constant()?).ok()?;
-            Some(Self::Ordered(holds, literal))
-        };
         match operator {
             Operator::Equal | Operator::Equals => Some(Self::Equal(templates)),
+            Operator::FqnMatch => Pattern::of_value(value, variables).map(Self::FqnMatch),
+            Operator::NotEqual
+            | Operator::In
+            | Operator::BeginsWith
+            | Operator::EndsWith
+            | Operator::Contains
+            | Operator::Matches
+            | Operator::InCidr
+            | Operator::Less
+            | Operator::LessOrEqual
+            | Operator::Greater
+            | Operator::GreaterOrEqual => Self::of_template(operator, template),
+        }
+    }
+
+    /// The test of an operator that takes one text and reads no realm in it.
+    pub(super) fn of_template(operator: Operator, template: &Template) -> Option<Self> {
+        match operator {
             Operator::NotEqual => Some(Self::NotEqual(template.clone())),
             Operator::BeginsWith => Some(Self::BeginsWith(template.clone())),
             Operator::EndsWith => Some(Self::EndsWith(template.clone())),
-            Operator::Contains => Some(Self::Contains(value.constant()?.to_owned())),
-            Operator::Matches => Some(Self::Matches(Glob::new(value.constant()?))),
-            Operator::FqnMatch => Pattern::of_value(value, variables).map(Self::FqnMatch),
-            Operator::InCidr => Network::parse(value.constant()?).ok().map(Self::InCidr),
-            Operator::Less => ordered(Ordering::is_lt),
-            Operator::LessOrEqual => ordered(Ordering::is_le),
-            Operator::Greater => ordered(Ordering::is_gt),
-            Operator::GreaterOrEqual => ordered(Ordering::is_ge),
-            Operator::In => None,
+            Operator::Contains => Some(Self::Contains(template.constant()?.to_owned())),
+            Operator::Matches => Some(Self::Matches(Glob::new(template.constant()?))),
+            Operator::InCidr => Network::parse(template.constant()?).ok().map(Self::InCidr),
+            Operator::Less | Operator::LessOrEqual | Operator::Greater | Operator::GreaterOrEqual => {
+                Some(Self::Ordered(operator, Literal::parse(template.constant()?).ok()?))
+            }
+            Operator::Equal | Operator::Equals | Operator::In | Operator::FqnMatch => None,
         }
     }
 
@@ -102,8 +115,9 @@ impl Test {
             Self::Matches(glob) => glob.matches(value),
             Self::FqnMatch(realm) => Fqn::parse(value).is_ok_and(|it| realm.contains(&it, bound)),
             Self::InCidr(network) => parse_address(value).is_some_and(|it| network.contains(it)),
-            Self::Ordered(holds, right) => {
-                Literal::parse(value).ok().and_then(|left| left.compare(*right)).is_some_and(holds)
+            Self::Ordered(operator, right) => {
+                let order = Literal::parse(value).ok().and_then(|left| left.compare(*right));
+                order.is_some_and(|it| is_in_order(*operator, it))
             }
         }
     }
@@ -188,6 +202,26 @@ impl Comparison {
     /// `pg_dump x; sh` in.
     fn is_unreadable(&self, value: &str) -> bool {
         self.on_command && value.contains(|c: char| c.is_control() || SHELL_METACHARACTERS.contains(&c))
+    }
+}
+
+/// Whether an operator of order holds of what stands in this order.
+fn is_in_order(operator: Operator, order: Ordering) -> bool {
+    match operator {
+        Operator::Less => order.is_lt(),
+        Operator::LessOrEqual => order.is_le(),
+        Operator::Greater => order.is_gt(),
+        Operator::GreaterOrEqual => order.is_ge(),
+        Operator::Equal
+        | Operator::Equals
+        | Operator::NotEqual
+        | Operator::In
+        | Operator::BeginsWith
+        | Operator::EndsWith
+        | Operator::FqnMatch
+        | Operator::Contains
+        | Operator::Matches
+        | Operator::InCidr => false,
     }
 }
 

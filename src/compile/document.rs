@@ -5,23 +5,20 @@
 //!
 //! ```text
 //! policy      start of its text, length, realm, how many variables, their names, records until the next policy begins
-//! realm       resource type, parts, kind of local name (0 below, 1 exact, 2 any, 3 named: then parts)
-//! parts       how many; each as a piece
-//! piece       2 × length and so many bytes, or 2 × number of a variable + 1
 //! record      kind, then what is of that kind (`Record`); places in the document are distances from the policy's start
 //! ```
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use smallvec::{SmallVec, smallvec};
-use smol_str::SmolStr;
 
 use crate::{
     compile::{
         condition::{Comparison, Test},
         packed::{Reader, Writer},
-        realm::{LocalPattern, Part, Pattern, Variables},
-        set::{Asserted, Assertion, Gate, Node, Policy, Template, TemplatePiece},
+        realm::{Pattern, Variables},
+        set::{Asserted, Assertion, Gate, Node, Policy, Template},
         slots::{Slot, Slots},
     },
     source::Span,
@@ -31,12 +28,15 @@ use crate::{
 /// decision costs.
 const PACKED_BYTES_MAX: usize = 1_024;
 
+/// Bytes of where a policy begins.
+const START_BYTES: usize = 4;
+
 /// A document of a set.
 #[derive(Debug, Default)]
 pub(crate) struct Document {
-    packed: Vec<u8>,
-    /// Where each policy begins.
-    starts: Vec<u32>,
+    packed: Bytes,
+    /// Where each policy begins: u32, little-endian.
+    starts: Bytes,
     /// The comparisons that are more than equality with a few texts, as they are tried.
     comparisons: Vec<Arc<Comparison>>,
     // INVARIANT (order): ascending by policy.
@@ -71,7 +71,7 @@ const RECORDS: [Record; 6] =
 #[derive(Debug, Default)]
 pub(super) struct Packer {
     out: Writer,
-    starts: Vec<u32>,
+    starts: Vec<u8>,
     comparisons: Vec<Arc<Comparison>>,
     changing: Vec<Slot>,
     // Of the policy that is being packed: where it starts, and how many nodes it has.
@@ -83,21 +83,11 @@ impl Packer {
     /// Begins a policy.
     pub(super) fn policy(&mut self, span: Span, realm: &Pattern, variables: &Variables) {
         // A document has at most half a million bytes, so all of it packed has less than 32 bits can number.
-        self.starts.push(u32::try_from(self.out.at()).unwrap_or(u32::MAX));
+        self.starts.extend(u32::try_from(self.out.at()).unwrap_or(u32::MAX).to_le_bytes());
         (self.start, self.nodes) = (span.start, 0);
         self.out.number(span.start);
         self.out.number(span.end.saturating_sub(span.start));
-        self.out.text(&realm.resource_type);
-        self.parts(&realm.namespace);
-        match &realm.local {
-            LocalPattern::Below => self.out.number(0),
-            LocalPattern::Exact => self.out.number(1),
-            LocalPattern::Any => self.out.number(2),
-            LocalPattern::Named(parts) => {
-                self.out.number(3);
-                self.parts(parts);
-            }
-        }
+        self.out.realm(realm);
         self.out.number(variables.names().len());
         variables.names().iter().for_each(|it| self.out.text(it));
     }
@@ -119,7 +109,7 @@ impl Packer {
         self.span(span);
         self.out.number(templates.len());
         for template in templates {
-            self.template(template);
+            self.out.template(template);
         }
         self.node()
     }
@@ -144,7 +134,7 @@ impl Packer {
         self.out.number(assertion.offset.saturating_sub(self.start));
         let is_constant = match &assertion.value {
             Asserted::Value(template) => {
-                self.template(template);
+                self.out.template(template);
                 template.constant().is_some()
             }
             Asserted::Reference(slot) => {
@@ -161,7 +151,8 @@ impl Packer {
         let Self { out, mut starts, mut comparisons, changing, .. } = self;
         starts.shrink_to_fit();
         comparisons.shrink_to_fit();
-        Document { packed: out.into_bytes(), starts, comparisons, ready: Vec::new(), changing, has_scalars }
+        let (packed, starts) = (out.into_bytes().into(), starts.into());
+        Document { packed, starts, comparisons, ready: Vec::new(), changing, has_scalars }
     }
 
     fn node(&mut self) -> usize {
@@ -179,41 +170,12 @@ impl Packer {
         self.out.number(span.start.saturating_sub(self.start));
         self.out.number(span.end.saturating_sub(span.start));
     }
-
-    fn parts(&mut self, parts: &[Part]) {
-        self.out.number(parts.len());
-        for part in parts {
-            match part {
-                Part::Literal(text) => self.literal(text),
-                Part::Variable(number) => self.variable(*number),
-            }
-        }
-    }
-
-    fn template(&mut self, template: &Template) {
-        self.out.number(template.pieces.len());
-        for piece in &template.pieces {
-            match piece {
-                TemplatePiece::Text(text) => self.literal(text),
-                TemplatePiece::Variable(number) => self.variable(*number),
-            }
-        }
-    }
-
-    fn literal(&mut self, text: &str) {
-        self.out.number(text.len().saturating_mul(2));
-        self.out.bytes(text);
-    }
-
-    fn variable(&mut self, number: usize) {
-        self.out.number(number.saturating_mul(2).saturating_add(1));
-    }
 }
 
 impl Document {
     /// How many policies it has.
     pub(crate) fn count(&self) -> usize {
-        self.starts.len()
+        self.starts.len() / START_BYTES
     }
 
     /// Policies that stay unpacked: all, where they are asked for all the time, else the large ones.
@@ -236,7 +198,7 @@ impl Document {
     pub(crate) fn realm(&self, at: usize) -> Option<(Span, Pattern)> {
         let mut from = Unpacker { from: Reader::new(self.packed_policy(at)?), of: self, start: 0 };
         let span = from.span()?;
-        Some((span, from.realm()?))
+        Some((span, from.from.realm()?))
     }
 
     /// A comparison by its number.
@@ -244,21 +206,52 @@ impl Document {
         self.comparisons.get(number).map(Arc::as_ref)
     }
 
+    /// The packed policies, and where each of them begins.
+    pub(super) fn runs(&self) -> [&Bytes; 2] {
+        [&self.packed, &self.starts]
+    }
+
+    /// Writes what is not in its runs.
+    pub(super) fn put(&self, to: &mut Writer) {
+        self.runs().iter().for_each(|it| to.number(it.len()));
+        to.number(usize::from(self.has_scalars));
+        to.number(self.changing.len());
+        self.changing.iter().for_each(|it| to.number(it.0));
+        to.number(self.comparisons.len());
+        self.comparisons.iter().for_each(|it| to.comparison(it));
+    }
+
+    /// Reads what was written; the runs are taken from where they begin.
+    pub(super) fn take(from: &mut Reader<'_>, [packed, starts]: [&mut Bytes; 2], slots: &Slots) -> Option<Self> {
+        let mut run = |of: &mut Bytes| {
+            let length = from.number()?;
+            (length <= of.len()).then(|| of.split_to(length))
+        };
+        let (packed, starts) = (run(packed)?, run(starts)?);
+        let has_scalars = from.number()? != 0;
+        let count = from.number()?;
+        let changing = (0..count).map(|_| from.number().map(Slot)).collect::<Option<_>>()?;
+        let count = from.number()?;
+        let comparison = |number| Some(Arc::new(Comparison { number: Some(number), ..from.comparison(slots)? }));
+        let comparisons = (0..count).map(comparison).collect::<Option<_>>()?;
+        Some(Self { packed, starts, comparisons, ready: Vec::new(), changing, has_scalars })
+    }
+
     /// Bytes that it takes, texts outside of it and comparisons left out.
     pub(crate) fn size(&self) -> usize {
-        self.packed.len().saturating_add(self.starts.len().saturating_mul(size_of::<u32>()))
+        self.packed.len().saturating_add(self.starts.len())
     }
 
     fn packed_policy(&self, at: usize) -> Option<&[u8]> {
-        let start = usize::try_from(*self.starts.get(at)?).ok()?;
-        let end = self.starts.get(at.saturating_add(1)).map_or(Some(self.packed.len()), |it| usize::try_from(*it).ok());
-        self.packed.get(start..end?)
+        let (starts, _) = self.starts.as_chunks::<START_BYTES>();
+        let start = |at: usize| starts.get(at).and_then(|it| usize::try_from(u32::from_le_bytes(*it)).ok());
+        self.packed.get(start(at)?..start(at.saturating_add(1)).unwrap_or(self.packed.len()))
     }
 
     fn unpack(&self, at: usize, slots: &Slots) -> Option<Policy> {
         let mut from = Unpacker { from: Reader::new(self.packed_policy(at)?), of: self, start: 0 };
         from.start = from.span()?.start;
-        let realm = from.realm()?;
+        let realm = from.from.realm()?;
         let names = from.from.number()?;
         let variables = (0..names).map(|_| from.from.text()).collect::<Option<_>>()?;
         // Three are what one rule with one condition takes.
@@ -284,35 +277,6 @@ impl Unpacker<'_> {
         Some(Span::new(start, start.checked_add(self.from.number()?)?))
     }
 
-    fn realm(&mut self) -> Option<Pattern> {
-        let resource_type = self.from.text()?;
-        let namespace = self.parts()?;
-        let local = match self.from.number()? {
-            0 => LocalPattern::Below,
-            1 => LocalPattern::Exact,
-            2 => LocalPattern::Any,
-            _ => LocalPattern::Named(self.parts()?),
-        };
-        Some(Pattern { resource_type, namespace, local })
-    }
-
-    fn parts(&mut self) -> Option<Vec<Part>> {
-        let count = self.from.number()?;
-        (0..count).map(|_| Some(self.piece()?.map_or_else(Part::Variable, Part::Literal))).collect()
-    }
-
-    fn template(&mut self) -> Option<Template> {
-        let count = self.from.number()?;
-        let piece = |piece: Result<SmolStr, usize>| piece.map_or_else(TemplatePiece::Variable, TemplatePiece::Text);
-        Some(Template { pieces: (0..count).map(|_| self.piece().map(piece)).collect::<Option<_>>()? })
-    }
-
-    /// A text, or the number of a variable.
-    fn piece(&mut self) -> Option<Result<SmolStr, usize>> {
-        let number = self.from.number()?;
-        if number % 2 == 1 { Some(Err(number / 2)) } else { self.from.bytes(number / 2).map(Ok) }
-    }
-
     fn record(&mut self, slots: &Slots, nodes: &mut Vec<Node>) -> Option<()> {
         let record = *RECORDS.get(self.from.number()?)?;
         match record {
@@ -320,7 +284,7 @@ impl Unpacker<'_> {
             Record::Any => add(nodes, Gate::Any(self.inputs(nodes.len())?)),
             Record::Equal => {
                 let (slot, span, count) = (Slot(self.from.number()?), self.span()?, self.from.number()?);
-                let templates = (0..count).map(|_| self.template()).collect::<Option<_>>()?;
+                let templates = (0..count).map(|_| self.from.template()).collect::<Option<_>>()?;
                 add(nodes, Gate::Compare(Arc::new(Comparison::new(slots, slot, Test::Equal(templates), span))));
             }
             Record::Compare => {
@@ -334,7 +298,7 @@ impl Unpacker<'_> {
                 let value = match record {
                     Record::Reference => Asserted::Reference(Slot(self.from.number()?)),
                     Record::Value | Record::All | Record::Any | Record::Equal | Record::Compare => {
-                        Asserted::Value(self.template()?)
+                        Asserted::Value(self.from.template()?)
                     }
                 };
                 let asserts = &mut nodes.get_mut(node)?.asserts;

@@ -4,7 +4,10 @@
 //! its first place is enough, so nothing is ever tried twice; a piece is searched for by shift-and, 64 code points of
 //! the pattern at once, so that no pair of pattern and value is slow.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write},
+};
 
 /// A compiled pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +86,25 @@ impl Glob {
             rest = behind;
         }
         true
+    }
+}
+
+/// A pattern of this form.
+impl fmt::Display for Glob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, piece) in self.pieces.iter().enumerate() {
+            if at != 0 {
+                f.write_char('*')?;
+            }
+            for unit in &piece.units {
+                match unit {
+                    Unit::Any => f.write_char('?')?,
+                    Unit::One(c @ ('*' | '?' | '\\')) => write!(f, "\\{c}")?,
+                    Unit::One(c) => f.write_char(*c)?,
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -234,6 +256,14 @@ mod tests {
             ("a*b*c", "acb"),
         ] {
             assert!(!matches(pattern, value), "{pattern:?} on {value:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_as_the_same() {
+        for pattern in ["", "*", "**", "a*?b", "\\*a\\?", "\\\\*", "a\\", "\\é?*"] {
+            let glob = Glob::new(pattern);
+            assert_eq!(Glob::new(&glob.to_string()), glob, "{pattern:?}");
         }
     }
 

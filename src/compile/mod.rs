@@ -11,14 +11,17 @@ mod glob;
 mod index;
 mod lower;
 mod packed;
+mod pieces;
 pub(crate) mod plan;
 pub(crate) mod realm;
+mod sealed;
 pub(crate) mod set;
 pub(crate) mod slots;
 pub mod system;
 mod tree;
 
 pub use change::Changes;
+pub use sealed::{SealKey, UnsealError};
 pub use set::PolicySet;
 
 use std::sync::Arc;

@@ -24,6 +24,11 @@ impl Writer {
         }
     }
 
+    /// Eight bytes.
+    pub(super) fn wide(&mut self, number: u64) {
+        self.0.extend(number.to_le_bytes());
+    }
+
     /// So many bytes, then they.
     pub(super) fn text(&mut self, text: &str) {
         self.number(text.len());
@@ -33,6 +38,12 @@ impl Writer {
     /// Only they.
     pub(super) fn bytes(&mut self, text: &str) {
         self.0.extend_from_slice(text.as_bytes());
+    }
+
+    /// So many bytes that need not be text, then they.
+    pub(super) fn slice(&mut self, bytes: &[u8]) {
+        self.number(bytes.len());
+        self.0.extend_from_slice(bytes);
     }
 
     /// Where the next goes.
@@ -68,15 +79,37 @@ impl<'a> Reader<'a> {
         None
     }
 
+    pub(super) fn wide(&mut self) -> Option<u64> {
+        let (number, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(u64::from_le_bytes(*number))
+    }
+
+    /// A wide number that is not.
+    pub(super) fn narrow(&mut self) -> Option<u32> {
+        u32::try_from(self.wide()?).ok()
+    }
+
     pub(super) fn text(&mut self) -> Option<SmolStr> {
         let length = self.number()?;
         self.bytes(length)
     }
 
     pub(super) fn bytes(&mut self, length: usize) -> Option<SmolStr> {
-        let (text, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
+        let text = self.run(length)?;
         std::str::from_utf8(text).ok().map(SmolStr::new)
+    }
+
+    /// What need not be text.
+    pub(super) fn slice(&mut self) -> Option<&'a [u8]> {
+        let length = self.number()?;
+        self.run(length)
+    }
+
+    fn run(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (run, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(run)
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
         System,
         condition::Comparison,
         document::Document,
+        packed::{Reader, Writer},
         plan::Plan,
         realm::{Pattern, Variables},
         slots::{Slot, Slots},
@@ -163,6 +164,25 @@ impl Numbers {
     pub(super) fn rename(&mut self, index: impl Fn(usize) -> Option<usize>) {
         let ranges = std::mem::take(&mut self.ranges).into_iter();
         self.ranges = ranges.filter_map(|(first, count, it)| Some((first, count, index(it)?))).collect();
+    }
+
+    /// Writes all of them.
+    pub(super) fn put(&self, to: &mut Writer) {
+        to.wide(self.next.into());
+        to.number(self.ranges.len());
+        for (first, count, document) in &self.ranges {
+            to.wide((*first).into());
+            to.wide((*count).into());
+            to.number(*document);
+        }
+    }
+
+    /// Reads what was written.
+    pub(super) fn take(from: &mut Reader<'_>) -> Option<Self> {
+        let next = from.narrow()?;
+        let count = from.number()?;
+        let ranges = (0..count).map(|_| Some((from.narrow()?, from.narrow()?, from.number()?)));
+        Some(Self { ranges: ranges.collect::<Option<_>>()?, next })
     }
 
     /// The document of a policy, and which of its policies it is.

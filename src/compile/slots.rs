@@ -5,7 +5,10 @@ use std::hash::BuildHasher;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use crate::syntax::vocabulary::is_context;
+use crate::{
+    compile::packed::{Reader, Writer},
+    syntax::vocabulary::is_context,
+};
 
 /// The number of a fact's issuer and type, or of a claim type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,6 +72,25 @@ impl Slots {
     /// The claim type of a slot.
     pub(crate) fn claim_type(&self, slot: Slot) -> &str {
         self.key(slot).map(|it| it.claim_type.as_str()).unwrap_or_default()
+    }
+
+    /// Writes all of them.
+    pub(super) fn put(&self, to: &mut Writer) {
+        to.number(self.keys.len());
+        for key in &self.keys {
+            to.text(&key.issuer);
+            to.text(&key.claim_type);
+        }
+    }
+
+    /// Reads what was written.
+    pub(super) fn take(from: &mut Reader<'_>) -> Option<Self> {
+        let mut slots = Self::default();
+        for _ in 0..from.number()? {
+            let (issuer, claim_type) = (from.text()?, from.text()?);
+            slots.intern(Some(&issuer), &claim_type);
+        }
+        Some(slots)
     }
 
     /// How many there are.

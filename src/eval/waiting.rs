@@ -58,7 +58,7 @@ impl Waiting {
             let mut found = by_part.find(value);
             found.by_ref().take(enough).flatten().for_each(&mut wake);
             if found.next().is_some() {
-                by_part.all().for_each(wake);
+                by_part.all().for_each(|(_, it)| wake(it));
             }
         }
         self.each.retain(|id| {

@@ -1,6 +1,9 @@
 //! Networks that `inCidr` tests for (reference sections 3 and 5; RFC 4632, RFC 4291).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 /// An IPv4 or IPv6 network. An IPv4-mapped IPv6 address or network counts as IPv4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,6 +79,12 @@ impl Network {
     }
 }
 
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.base, self.prefix)
+    }
+}
+
 /// An address as a fact has it: the whole text, nothing around it.
 pub fn parse_address(text: &str) -> Option<IpAddr> {
     text.parse().ok()
@@ -127,6 +136,16 @@ mod tests {
         assert!(!contains("::/0", "::ffff:10.0.0.1"));
         assert!(!contains("::/0", "10.0.0.1"));
         assert!(!contains("0.0.0.0/0", "::1"));
+    }
+
+    #[test]
+    fn what_is_written_is_read_as_the_same() {
+        for text in
+            ["10.0.0.0/8", "192.0.2.7", "::/0", "2001:db8::/32", "::1", "::ffff:10.0.0.0/104", "::ffff:0.0.0.0/96"]
+        {
+            let network = Network::parse(text).unwrap();
+            assert_eq!(Network::parse(&network.to_string()), Ok(network), "{text}");
+        }
     }
 
     #[test]

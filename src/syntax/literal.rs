@@ -1,6 +1,6 @@
 //! Values that have an order: numbers, sizes, rates, durations, dates, clock times (reference sections 2 and 5).
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, fmt};
 
 /// A value with an order among values of its own kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -92,6 +92,21 @@ impl Literal {
                 Self::Number(_) | Self::Size(_) | Self::Rate(_) | Self::Duration(_) | Self::Date(_) | Self::Clock(_),
                 _,
             ) => None,
+        }
+    }
+}
+
+/// As a document would have it, in the smallest unit that there is for its kind.
+impl fmt::Display for Literal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            // No unit is smaller than these, so nothing is lost.
+            Self::Size(bytes) => write!(f, "{}KB", bytes >> 10),
+            Self::Rate(bits) => write!(f, "{}Kbps", bits / 1_000),
+            Self::Duration(seconds) => write!(f, "{seconds}s"),
+            Self::Date(Date { year, month, day }) => write!(f, "{year:04}-{month:02}-{day:02}"),
+            Self::Clock(minutes) => write!(f, "{:02}:{:02}", minutes / 60, minutes % 60),
         }
     }
 }
@@ -192,6 +207,16 @@ mod tests {
         assert_eq!(Literal::parse("8h"), Ok(Literal::Duration(28_800)));
         assert_eq!(Literal::parse("08:30"), Ok(Literal::Clock(510)));
         assert_eq!(Literal::parse("2028-02-29"), Ok(Literal::Date(Date::new(2028, 2, 29).unwrap())));
+    }
+
+    #[test]
+    fn what_is_written_is_read_as_the_same() {
+        for text in
+            ["0", "9223372036854775807", "3TB", "1KB", "0KB", "7Gbps", "90m", "2d", "0001-01-01", "00:05", "23:59"]
+        {
+            let literal = Literal::parse(text).unwrap();
+            assert_eq!(Literal::parse(&literal.to_string()), Ok(literal), "{text}");
+        }
     }
 
     #[test]

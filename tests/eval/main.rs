@@ -16,6 +16,7 @@ mod property;
 mod questions;
 mod regressions;
 mod scale;
+mod sealed;
 mod subset;
 mod suites;
 mod world;

@@ -12,8 +12,8 @@ use crate::compile::{
     document::Document,
     index::Index,
     plan::{
-        AFFIXED, Affixed, KEYED, Op, PLACE_BYTES, Plan, Production, SPECIAL, Table, UNCLEAR, UNIT_BYTES, VARIABLES_MAX,
-        WORLD, hash,
+        AFFIXED, Affixed, Filed, KEYED, Op, PLACE_BYTES, Plan, Production, SPECIAL, Table, UNCLEAR, UNIT_BYTES,
+        VARIABLES_MAX, WORLD, hash,
         rule::{Laid, Rule, bindings, comparison_of, constant_affix, constants, keys, parted},
     },
     set::{Asserted, Gate, Numbers, Policy, Template, TemplatePiece},
@@ -37,7 +37,7 @@ const OPEN: u32 = 4;
 /// bits can address.
 pub(crate) fn build(documents: &[Arc<Document>], numbers: &Numbers, slots: &Slots, realms: &Index) -> Option<Plan> {
     let changing: BTreeSet<Slot> = documents.iter().flat_map(|it| &it.changing).copied().collect();
-    let mut plan = Plan { changing: changing.into_iter().collect(), ..Plan::default() };
+    let mut plan = Plan::<Vec<u8>> { changing: changing.into_iter().collect(), ..Plan::default() };
     plan.edges = Table::with_room(realms.places().len());
     let mut builder = Builder::new(plan, documents, numbers, slots);
     builder.plan.bytes.0.extend([0; 4]);
@@ -46,12 +46,12 @@ pub(crate) fn build(documents: &[Arc<Document>], numbers: &Numbers, slots: &Slot
     let mut plan = builder.plan;
     plan.whole = plan.bytes.0.len();
     plan.bytes.0.shrink_to_fit();
-    Some(plan)
+    Some(plan.frozen())
 }
 
 /// Writes at the end of a layout.
 pub(super) struct Builder<'a> {
-    pub(super) plan: Plan,
+    pub(super) plan: Plan<Vec<u8>>,
     documents: &'a [Arc<Document>],
     numbers: &'a Numbers,
     slots: &'a Slots,
@@ -60,7 +60,12 @@ pub(super) struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(plan: Plan, documents: &'a [Arc<Document>], numbers: &'a Numbers, slots: &'a Slots) -> Self {
+    pub(super) fn new(
+        plan: Plan<Vec<u8>>,
+        documents: &'a [Arc<Document>],
+        numbers: &'a Numbers,
+        slots: &'a Slots,
+    ) -> Self {
         let is_special = |it: Slot| claim_type(slots.claim_type(it)).is_some_and(|it| it.combines != Combines::Union);
         let special = (0..slots.count()).map(|it| is_special(Slot(it))).collect();
         Self { plan, documents, numbers, slots, special }
@@ -270,10 +275,12 @@ impl<'a> Builder<'a> {
         policies: &[Laid],
         production: impl Fn(&Rule) -> Option<Production>,
     ) -> Option<Arc<[Affixed]>> {
-        let mut by_slot: BTreeMap<Slot, Vec<(Affix<'_>, Production)>> = BTreeMap::new();
+        let mut by_slot: BTreeMap<Slot, Vec<(Affix<'_>, Filed)>> = BTreeMap::new();
         for rule in rules {
             let comparison = comparison_of(rule, policies)?;
-            by_slot.entry(comparison.slot).or_default().push((constant_affix(comparison)?, production(rule)?));
+            let affix = constant_affix(comparison)?;
+            let filed = Filed { rule: production(rule)?, text: affix.text.as_ref().into() };
+            by_slot.entry(comparison.slot).or_default().push((affix, filed));
         }
         let affixed = |(slot, all)| Some(Affixed { of_type: self.fact_type(slot), rules: Affixes::new(all)? });
         by_slot.into_iter().map(affixed).collect()

@@ -1,10 +1,42 @@
 //! Hashes of what is looked up. Their seed is of this process alone, so that nobody can choose names that collide.
+//!
+//! All sets of a process share it, because what is known of a principal is hashed once for all of them. A set that was
+//! written to a file brings the seed that its layout was made with; a process that has no seed yet takes that one.
 
-use std::{hash::BuildHasher, sync::LazyLock};
+use std::{
+    hash::{self, BuildHasher},
+    sync::{LazyLock, OnceLock},
+};
 
-use foldhash::fast::RandomState;
+use foldhash::{SharedSeed, fast::SeedableRandomState};
 
-static STATE: LazyLock<RandomState> = LazyLock::new(RandomState::default);
+/// What the hashes of a process depend on: secret, as whoever knows it can choose names that collide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::compile) struct Seed(pub(in crate::compile) [u64; 2]);
+
+static SEED: OnceLock<Seed> = OnceLock::new();
+
+static STATE: LazyLock<SeedableRandomState> = LazyLock::new(|| {
+    static SHARED: OnceLock<SharedSeed> = OnceLock::new();
+    let Seed([shared, own]) = seed();
+    SeedableRandomState::with_seed(own, SHARED.get_or_init(|| SharedSeed::from_u64(shared)))
+});
+
+/// The seed of this process.
+pub(in crate::compile) fn seed() -> Seed {
+    // The standard library takes its keys from the operating system.
+    *SEED.get_or_init(|| Seed([0, 1].map(|it: u64| hash::RandomState::new().hash_one(it))))
+}
+
+/// Takes a seed for this process; no where it has another.
+pub(in crate::compile) fn adopt(seed: Seed) -> bool {
+    *SEED.get_or_init(|| seed) == seed
+}
+
+/// Differs where hashes are made in another way, whatever they are of.
+pub(in crate::compile) fn probe() -> u64 {
+    key(1, 2, fact(fact_type("issuer", "type"), "value")) ^ edge(3, "a segment that is longer than two words")
+}
 
 /// Of a fact's issuer and type; an empty issuer for context.
 #[inline]

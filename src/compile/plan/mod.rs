@@ -19,6 +19,7 @@
 
 mod build;
 pub(crate) mod hash;
+mod kept;
 mod patch;
 mod rule;
 mod table;
@@ -26,7 +27,7 @@ mod table;
 pub(crate) use build::build;
 pub(crate) use patch::patch;
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use foldhash::HashMap;
 
@@ -92,31 +93,43 @@ impl Op {
 }
 
 /// The layout. Each reader gives nothing where there is no such record; then nothing is known.
+///
+/// Of bytes that may be a part of a file, or while it is made, of vectors.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Plan {
-    bytes: Bytes,
-    edges: Table,
-    claims: Table,
-    keyed: Table,
+pub(crate) struct Plan<B = bytes::Bytes> {
+    bytes: Bytes<B>,
+    edges: Table<B>,
+    claims: Table<B>,
+    keyed: Table<B>,
     /// By unit: what is found by a part of a fact's value.
-    affixes: HashMap<u32, Arc<[Affixed]>>,
+    affixes: ByPart,
     /// Types of claims that some rule asserts with what a variable is bound to, or with the values of facts; ascending.
     changing: Vec<Slot>,
     /// How many bytes there were when all was laid out; what came later may be waste.
     whole: usize,
 }
 
+/// By unit, its rules that ask for a part of a value.
+type ByPart = HashMap<u32, Arc<[Affixed]>>;
+
 /// Rules of one unit that ask for a part of the values of one type of fact.
 #[derive(Debug)]
 pub(crate) struct Affixed {
     /// Hash of the fact's issuer and type.
     pub(crate) of_type: u64,
-    pub(crate) rules: Affixes<Production>,
+    pub(crate) rules: Affixes<Filed>,
+}
+
+/// A rule and the text that it is found by.
+#[derive(Debug)]
+pub(crate) struct Filed {
+    pub(crate) rule: Production,
+    text: Box<str>,
 }
 
 /// The run of bytes.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Bytes(Vec<u8>);
+pub(crate) struct Bytes<B = bytes::Bytes>(B);
 
 /// A segment of names and what is said of it.
 #[derive(Debug, Clone, Copy)]
@@ -158,7 +171,7 @@ const GATE_BYTES: u32 = 8;
 const KEYED_BYTES: u32 = 20;
 const KEYED_ITEM_BYTES: u32 = 12;
 
-impl Plan {
+impl<B: Deref<Target = [u8]>> Plan<B> {
     /// The place of a segment under another.
     #[inline]
     pub(crate) fn edge(&self, parent: u32, segment: &str) -> Option<u32> {
@@ -277,7 +290,7 @@ impl Plan {
     }
 
     #[inline]
-    pub(crate) fn bytes(&self) -> &Bytes {
+    pub(crate) fn bytes(&self) -> &Bytes<B> {
         &self.bytes
     }
 
@@ -289,7 +302,7 @@ impl Plan {
     }
 }
 
-impl Tree for Plan {
+impl<B: Deref<Target = [u8]>> Tree for Plan<B> {
     type At = u32;
     type List = u32;
 
@@ -315,7 +328,7 @@ impl Unit {
     }
 }
 
-impl Bytes {
+impl<B: Deref<Target = [u8]>> Bytes<B> {
     /// What the place at an offset is found by.
     fn hash_of_edge(&self, at: u32) -> Option<u64> {
         let [parent, length] = self.numbers(at)?;

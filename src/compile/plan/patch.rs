@@ -27,13 +27,14 @@ pub(crate) fn patch(
     numbers: &Numbers,
     slots: &Slots,
 ) -> Option<Plan> {
+    if gone.is_empty() && come.is_empty() {
+        return Some(before.clone());
+    }
     let changing = documents.iter().flat_map(|it| &it.changing);
     if changing.copied().any(|it| before.changing.binary_search(&it).is_err()) {
         return None;
     }
-    let mut plan = before.clone();
-    let room = come.len().saturating_mul(256);
-    plan.bytes.0.reserve(room);
+    let plan = before.thawed(come.len().saturating_mul(256));
     let mut builder = Builder::new(plan, documents, numbers, slots);
     // By the place of a list and where in it the list is noted.
     let mut lists: BTreeMap<(u32, u32), Vec<u32>> = BTreeMap::new();
@@ -58,7 +59,7 @@ pub(crate) fn patch(
     }
     let plan = builder.plan;
     let waste = plan.bytes.0.len().saturating_sub(plan.whole);
-    (waste < (plan.whole / WASTE_PART).max(WASTE_MIN)).then_some(plan)
+    (waste < (plan.whole / WASTE_PART).max(WASTE_MIN)).then(|| plan.frozen())
 }
 
 impl Builder<'_> {

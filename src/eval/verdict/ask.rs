@@ -4,7 +4,8 @@ use crate::{
     compile::{
         PolicySet,
         plan::{
-            AFFIXED, Affixed, IN_LOCAL, KEYED, Op, Plan, Production, SPECIAL, UNCLEAR, Unit, VARIABLES_MAX, WORLD, hash,
+            AFFIXED, Affixed, Filed, IN_LOCAL, KEYED, Op, Plan, Production, SPECIAL, UNCLEAR, Unit, VARIABLES_MAX,
+            WORLD, hash,
         },
         slots::Slot,
     },
@@ -250,7 +251,7 @@ impl<'a, T: AsRef<str>> Ask<'a, T> {
             self.spend_or_unclear(value.len() / 16)?;
             for rule in affixed.rules.find(value) {
                 self.spend_or_unclear(1)?;
-                let Some(rule) = rule else { continue };
+                let Some(Filed { rule, .. }) = rule else { continue };
                 if rule.claim == claim && self.opens(unit, rule.gate) {
                     return Some(*rule);
                 }
