@@ -53,6 +53,7 @@ bench:
 	cargo bench --bench language
 	cargo bench --bench adversarial
 	cargo bench --bench change
+	cargo bench --bench start
 	cargo bench --bench lsp
 	cargo run --release --manifest-path benches/peers/Cargo.toml --target-dir target
 

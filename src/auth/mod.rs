@@ -35,7 +35,7 @@ pub use self::{
     users::Users,
 };
 use crate::{
-    gate::{Authenticator, Clock, Gate, PolicyView, Revocations, Witness},
+    gate::{Authenticator, Clock, Gate, Kept, PolicyView, Revocations, Witness},
     store::Store,
     wire::join::Authorities,
 };
@@ -49,6 +49,8 @@ pub struct Setup {
     pub keys: PathBuf,
     /// Where state is.
     pub store: Arc<dyn Store>,
+    /// Where the compiled policy set is kept.
+    pub kept: Kept,
     /// The audit log, with a chain of its own.
     pub witness: Arc<dyn Witness>,
     /// The time.
@@ -94,10 +96,12 @@ impl Auth {
     /// Opens or makes the keys, writes the default documents at a first start, and follows policy and revocations until
     /// cancelled.
     pub async fn start(setup: Setup, cancel: CancellationToken) -> Result<Arc<Self>, StartError> {
-        let Setup { cluster, keys, store, witness, clock, zone, first_admin, token_seconds, component_seconds } = setup;
+        let Setup { cluster, keys, store, kept, witness, clock, zone, first_admin, token_seconds, component_seconds } =
+            setup;
         let keyring = Arc::new(Keyring::open(&keys, &cluster)?);
         ensure_defaults(&*store, &keyring, &first_admin).await?;
-        let view = PolicyView::start(Arc::clone(&store), keyring.snapshot_keys().clone(), cancel.clone()).await?;
+        let trusted = keyring.snapshot_keys().clone();
+        let view = PolicyView::start_from(kept, Arc::clone(&store), trusted, cancel.clone()).await?;
         let revocations = Revocations::start(Arc::clone(&store), cancel).await?;
         let tokens = keyring.token_keys().clone();
         let authenticator = Arc::new(Authenticator::new(&cluster, tokens, revocations, Arc::clone(&clock)));

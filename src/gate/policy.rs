@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     compile::{self, Changes, PolicySet, System},
-    gate::KeySet,
+    gate::{Kept, KeySet},
     limits::{DOCUMENT_BYTES_MAX, POLICY_DOCUMENTS_MAX},
     source::Source,
     store::{Entry, Key, Store, StoreError, WatchEvent},
@@ -108,8 +108,8 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// A set that no other was before.
-    pub(crate) fn first(revision: u64, set: PolicySet) -> Self {
+    /// A set that no other was before, of no documents that anyone could change.
+    pub fn first(revision: u64, set: PolicySet) -> Self {
         let (entries, tests, sources, history) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         Self { revision, set, entries, tests, sources, tests_login_age: false, history }
     }
@@ -131,6 +131,7 @@ pub struct PolicyView {
     revision: watch::Sender<u64>,
     started: watch::Sender<bool>,
     state: Mutex<State>,
+    kept: Arc<tokio::sync::Mutex<Kept>>,
 }
 
 #[derive(Debug)]
@@ -162,6 +163,16 @@ impl PolicyView {
         keys: KeySet,
         cancel: CancellationToken,
     ) -> Result<Arc<Self>, StoreError> {
+        Self::start_from(Kept::default(), store, keys, cancel).await
+    }
+
+    /// The same from a set that was kept, which saves compiling what did not change since.
+    pub async fn start_from(
+        kept: Kept,
+        store: Arc<dyn Store>,
+        keys: KeySet,
+        cancel: CancellationToken,
+    ) -> Result<Arc<Self>, StoreError> {
         let state = State { heard: Instant::now(), problem: None, head: None };
         let this = Arc::new(Self {
             current: ArcSwapOption::empty(),
@@ -169,6 +180,7 @@ impl PolicyView {
             revision: watch::Sender::new(0),
             started: watch::Sender::new(false),
             state: Mutex::new(state),
+            kept: Arc::new(tokio::sync::Mutex::new(kept)),
         });
         let mut started = this.started.subscribe();
         tokio::spawn(Arc::clone(&this).follow(store, cancel));
@@ -268,14 +280,18 @@ impl PolicyView {
         match self.load(store, entry).await {
             Ok(None) => (),
             Ok(Some((head, snapshot))) => {
-                let revision = snapshot.revision;
-                self.current.store(Some(Arc::new(snapshot)));
+                let (revision, snapshot) = (snapshot.revision, Arc::new(snapshot));
+                self.current.store(Some(Arc::clone(&snapshot)));
                 self.with_state(|state| {
                     state.head = Some(head);
                     state.problem = None;
                 });
                 self.revision.send_replace(revision);
                 tracing::info!(revision, "policy set in force");
+                // Where one is being written, a later change writes the next.
+                if let Ok(mut kept) = Arc::clone(&self.kept).try_lock_owned() {
+                    task::spawn_blocking(move || kept.keep(&snapshot));
+                }
             }
             Err(error) => self.refuse(error),
         }
@@ -304,9 +320,12 @@ impl PolicyView {
         if POLICY_DOCUMENTS_MAX < head.documents.len() {
             return Err(PolicyError::TooMany(head.documents.len()));
         }
-        let in_force = self.current.load_full();
-        let sources = read_documents(store, in_force.as_deref(), &head.documents).await?;
-        let snapshot = compile_off_the_runtime(in_force, head.clone(), sources).await?;
+        let before = match self.current.load_full() {
+            Some(in_force) => Some(in_force),
+            None => self.kept.lock().await.take(),
+        };
+        let sources = read_documents(store, before.as_deref(), &head.documents).await?;
+        let snapshot = compile_off_the_runtime(before, head.clone(), sources).await?;
         Ok(Some((head, snapshot)))
     }
 
@@ -363,13 +382,13 @@ async fn read_bounded(blob: Pin<Box<dyn AsyncRead + Send>>) -> std::io::Result<V
 }
 
 async fn compile_off_the_runtime(
-    in_force: Option<Arc<Snapshot>>,
+    before: Option<Arc<Snapshot>>,
     head: PolicyHead,
     sources: Vec<Source>,
 ) -> Result<Snapshot, PolicyError> {
     let compiled = task::spawn_blocking(move || {
-        let set = match &in_force {
-            Some(in_force) => in_force.set.changed_to(&sources),
+        let set = match &before {
+            Some(before) => before.set.changed_to(&sources),
             None => compile::compile(&sources, System::Included),
         };
         let set = set.map_err(|findings| {
@@ -379,7 +398,7 @@ async fn compile_off_the_runtime(
         let tests_login_age = sources.iter().any(|it| it.text().contains("auth.age"));
         Ok(Snapshot {
             revision: head.revision,
-            history: in_force.map_or_else(Vec::new, |it| history(&it, &set)),
+            history: before.map_or_else(Vec::new, |it| history(&it, &set)),
             set,
             entries: head.documents,
             tests: head.tests,

@@ -1,9 +1,10 @@
 //! Every role in one process: they speak over in-memory streams by the same code as between hosts.
 
 use std::{
+    mem,
     net::SocketAddr,
     path::Path,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use axum::http::Method;
@@ -20,7 +21,7 @@ use crate::{
         serving::{credentials, stop_signal},
     },
     config::Config,
-    gate::{Authenticator, Gate, KeySet, PolicyView, Revocations, SystemClock},
+    gate::{Authenticator, Gate, Kept, KeySet, PolicyView, Revocations, SystemClock},
     im,
     link::{self, Client, Listen, Role, TcpDoor},
     store::{Store, embedded::Embedded},
@@ -31,6 +32,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct State {
     store: Embedded,
+    kept: Mutex<Kept>,
     auth_audit: Audit,
     api_audit: Audit,
 }
@@ -39,11 +41,12 @@ impl State {
     /// Opens or makes everything in the state folder.
     pub(super) async fn open(config: &Config) -> Result<Self, DaemonError> {
         private_folder(&config.state)?;
+        let kept = Mutex::new(Kept::open(&config.state)?);
         let store = Embedded::open(&config.state.join("store"))?;
         let floor = Floor { path: config.state.clone(), free_bytes_min: config.audit.free_bytes_min };
         let auth_audit = Audit::open(store.log("audit"), "auth", Some(floor.clone())).await?;
         let api_audit = Audit::open(store.log("audit"), &config.api.id, Some(floor)).await?;
-        Ok(Self { store, auth_audit, api_audit })
+        Ok(Self { store, kept, auth_audit, api_audit })
     }
 
     /// The auth role on it.
@@ -52,6 +55,7 @@ impl State {
             cluster: config.cluster.clone(),
             keys: config.state.join("keys"),
             store: self.store(),
+            kept: self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             witness: Arc::new(self.auth_audit.clone()),
             clock: Arc::new(SystemClock),
             zone: config.auth.time_zone()?,
@@ -81,7 +85,9 @@ impl State {
         let keys: Authorities = auth.json(Method::GET, "/internal/authorities", None, None::<&()>).await?;
         let key_set =
             |keys| KeySet::from_wire(keys).ok_or_else(|| DaemonError::Start("auth's keys are none".to_owned()));
-        let policy = PolicyView::start(self.store(), key_set(&keys.snapshots)?, stop.clone()).await?;
+        // The last who starts from it; nobody else holds on to it.
+        let kept = mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner));
+        let policy = PolicyView::start_from(kept, self.store(), key_set(&keys.snapshots)?, stop.clone()).await?;
         let revocations = Revocations::start(self.store(), stop).await?;
         let clock = Arc::new(SystemClock);
         let authenticator = Authenticator::new(&config.cluster, key_set(&keys.tokens)?, revocations, clock.clone());

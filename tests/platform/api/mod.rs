@@ -23,7 +23,7 @@ use gatehouse::{
     audit::Audit,
     auth::{self, Auth, Setup},
     config::Config,
-    gate::{Authenticator, Gate, PolicyView, Recorded, Revocations, SystemClock, Witness},
+    gate::{Authenticator, Gate, Kept, PolicyView, Recorded, Revocations, SystemClock, Witness},
     link::{Client, Credentials, MemoryDialer, Role, memory, read_body, serve},
     store::{Store, embedded::Embedded},
     wire::{
@@ -121,6 +121,7 @@ impl Scene {
             cluster: "demo".to_owned(),
             keys: folder.path().join("keys"),
             store: Arc::clone(&store),
+            kept: Kept::default(),
             witness: Arc::clone(&witness) as Arc<dyn Witness>,
             clock: Arc::new(SystemClock),
             zone: TimeZone::UTC,

@@ -18,7 +18,7 @@ use std::sync::{
 
 use gatehouse::{
     auth::{Auth, AuthError, Setup},
-    gate::{Clock, FixedClock, Principal, Recorded, Witness},
+    gate::{Clock, FixedClock, Kept, Principal, Recorded, Witness},
     store::{Key, Store, embedded::Embedded, json},
     wire::{
         audit::AuditItem,
@@ -97,6 +97,7 @@ impl Scene {
             cluster: "demo".to_owned(),
             keys: folder.path().join("keys"),
             store: Arc::clone(&store),
+            kept: Kept::default(),
             witness: Arc::clone(&ears) as Arc<dyn Witness>,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             zone: TimeZone::UTC,

@@ -1,10 +1,10 @@
 //! The policy view: what a head must be to come into force, and that the last good one stays.
 
-use std::{io::Cursor, sync::Arc, time::Duration};
+use std::{fs, io::Cursor, os::unix::fs::PermissionsExt, sync::Arc, time::Duration};
 
 use gatehouse::{
     auth::SigningKey,
-    gate::{KeySet, PolicyError, PolicyView, head_bytes, head_key},
+    gate::{Kept, KeySet, PolicyError, PolicyView, head_bytes, head_key},
     store::{
         Store, StoreError,
         fake::{Fake, Fault},
@@ -27,9 +27,14 @@ fn new_key() -> SigningKey {
 }
 
 async fn bench() -> Bench {
-    let (store, key, cancel) = (Fake::new(11), new_key(), CancellationToken::new());
+    bench_from(Kept::default(), new_key()).await
+}
+
+/// On a store of its own.
+async fn bench_from(kept: Kept, key: SigningKey) -> Bench {
+    let (store, cancel) = (Fake::new(11), CancellationToken::new());
     let keys = KeySet::new([key.public()]);
-    let view = PolicyView::start(Arc::new(store.clone()), keys, cancel.clone()).await.unwrap();
+    let view = PolicyView::start_from(kept, Arc::new(store.clone()), keys, cancel.clone()).await.unwrap();
     Bench { store, key, view, _cancel: cancel.drop_guard() }
 }
 
@@ -79,10 +84,7 @@ impl Bench {
         tokio::time::timeout(Duration::from_secs(10), revisions.wait_for(|it| *it == revision)).await.unwrap().unwrap();
     }
 
-    /// Publishes what must be refused, then waits until it was.
-    async fn refused(&self, bytes: Vec<u8>) -> PolicyError {
-        let before = self.view.current().unwrap().revision;
-        self.write(bytes).await;
+    async fn problem(&self) -> PolicyError {
         let problem = async {
             loop {
                 if let Some(problem) = self.view.problem() {
@@ -91,7 +93,14 @@ impl Bench {
                 tokio::task::yield_now().await;
             }
         };
-        let problem = tokio::time::timeout(Duration::from_secs(10), problem).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(10), problem).await.unwrap()
+    }
+
+    /// Publishes what must be refused, then waits until it was.
+    async fn refused(&self, bytes: Vec<u8>) -> PolicyError {
+        let before = self.view.current().unwrap().revision;
+        self.write(bytes).await;
+        let problem = self.problem().await;
         assert_eq!(self.view.current().unwrap().revision, before, "the last good set stays");
         problem
     }
@@ -202,4 +211,56 @@ async fn a_store_that_is_silent_for_long_means_no() {
     bench.store.set_fault(None);
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(bench.view.current().unwrap().revision, 1);
+}
+
+#[tokio::test]
+async fn a_kept_set_saves_reading_and_compiling_and_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || Kept::open(folder.path()).unwrap();
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap().serialize_pem();
+    let key = || SigningKey::from_pem(&key).unwrap();
+    let first = bench_from(open(), key()).await;
+    let head = first.head(7, READS).await;
+    first.publish(&head).await;
+    first.in_force(7).await;
+    let file = folder.path().join("policy-set");
+    let written = async {
+        while !file.exists() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), written).await.unwrap();
+    for path in [&file, &folder.path().join("policy-set.key")] {
+        assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600, "{}", path.display());
+    }
+
+    // A store that has the head and not one text: what is in force comes from the file.
+    let again = bench_from(open(), key()).await;
+    assert_eq!(again.view.current().unwrap_err(), PolicyError::None, "without a head nothing is in force");
+    again.publish(&head).await;
+    again.in_force(7).await;
+    assert_eq!(again.view.current().unwrap().sources[0].text(), READS);
+    // What the head says otherwise is read.
+    let other = "job::/b { { permit read } }";
+    again.publish(&again.head(8, other).await).await;
+    again.in_force(8).await;
+    assert_eq!(again.view.current().unwrap().sources[0].text(), other);
+
+    // A head that nobody signed is none, whatever is in the file.
+    let unsigned = bench_from(open(), new_key()).await;
+    unsigned.publish(&head).await;
+    assert_eq!(unsigned.problem().await, PolicyError::BadSignature);
+
+    // In a folder of its own: nobody writes to this file any more.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut bytes = fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(elsewhere.path().join("policy-set"), bytes).unwrap();
+    fs::copy(folder.path().join("policy-set.key"), elsewhere.path().join("policy-set.key")).unwrap();
+    let mut kept = Kept::open(elsewhere.path()).unwrap();
+    assert!(kept.take().is_none());
+    let damaged = bench_from(kept, key()).await;
+    damaged.publish(&head).await;
+    assert!(matches!(damaged.problem().await, PolicyError::Document { .. }));
 }

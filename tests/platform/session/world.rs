@@ -24,8 +24,8 @@ use gatehouse::{
     },
     auth::{Auth, Setup, revoke_session},
     gate::{
-        Authenticator, Clock, FixedClock, Gate, KeySet, PolicyView, Principal, Recorded, Revocations, SystemClock,
-        Witness,
+        Authenticator, Clock, FixedClock, Gate, Kept, KeySet, PolicyView, Principal, Recorded, Revocations,
+        SystemClock, Witness,
     },
     link::{Identity, Peer, Role},
     store::{Key, Store, StoreError, embedded::Embedded, json},
@@ -195,6 +195,7 @@ impl World {
             cluster: "demo".to_owned(),
             keys: folder.path().join("keys"),
             store: Arc::clone(&store),
+            kept: Kept::default(),
             witness: Arc::clone(&ears) as Arc<dyn Witness>,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             zone: TimeZone::UTC,

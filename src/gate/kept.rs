@@ -1,0 +1,162 @@
+//! The set in force, compiled, in a file: a role that starts again need not compile what it has compiled before.
+//!
+//! The file is a copy of what the store says, never more: a head is believed as ever, and documents that are others than those in the
+//! file are read and compiled. Where there is no file, or its seal is broken, all of them are.
+
+use std::{
+    collections::BTreeSet,
+    fs::{File, OpenOptions},
+    io::{self, BufWriter, Read, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use memmap2::MmapOptions;
+use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
+
+use crate::{
+    compile::{PolicySet, SealKey, UnsealError},
+    gate::Snapshot,
+    source::Source,
+    wire::policy::PolicyEntry,
+};
+
+const FILE: &str = "policy-set";
+const KEY_FILE: &str = "policy-set.key";
+
+/// Of this many documents one may differ from those in the file before it is written anew.
+const STALE_PART: usize = 8;
+
+/// Where a role keeps its set, and the one that it found there.
+#[derive(Debug, Clone, Default)]
+pub struct Kept {
+    shelf: Option<Arc<Shelf>>,
+    /// A set to start from; never in force by itself.
+    found: Option<Arc<Snapshot>>,
+    /// Of the documents of the set in the file.
+    digests: BTreeSet<String>,
+}
+
+#[derive(Debug)]
+struct Shelf {
+    folder: PathBuf,
+    key: SealKey,
+}
+
+/// What stands beside the set in its file.
+#[derive(Debug, Serialize, Deserialize)]
+struct About {
+    revision: u64,
+    documents: Vec<PolicyEntry>,
+}
+
+/// Why a file gives no set.
+#[derive(Debug, thiserror::Error)]
+enum KeptError {
+    #[error(transparent)]
+    File(#[from] io::Error),
+    #[error(transparent)]
+    Seal(#[from] UnsealError),
+    #[error("the compiled policy set does not say which documents it is of")]
+    About,
+}
+
+impl Kept {
+    /// Reads what is in a folder that only we may look into; to be done before anything is compiled, as a set from a file
+    /// brings the seed of its hashes along. Without a file, or with one that is not ours, the set is compiled.
+    ///
+    /// # Errors
+    ///
+    /// Where the secret that seals the file can be neither read nor made.
+    pub fn open(folder: &Path) -> io::Result<Self> {
+        let shelf = Shelf { folder: folder.to_owned(), key: SealKey::new(secret(&folder.join(KEY_FILE))?) };
+        let found = match shelf.read() {
+            Ok(found) => Some(found),
+            Err(KeptError::File(error)) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                tracing::warn!(event = "policy.set.refused", %error, "the policy set is compiled anew");
+                None
+            }
+        };
+        let digests = found.as_ref().map(digests).unwrap_or_default();
+        Ok(Self { shelf: Some(Arc::new(shelf)), found: found.map(Arc::new), digests })
+    }
+
+    /// What was found, once.
+    pub fn take(&mut self) -> Option<Arc<Snapshot>> {
+        self.found.take()
+    }
+
+    /// Keeps a set where it is not, or hardly, what is kept already. Takes as long as writing a file does.
+    pub fn keep(&mut self, snapshot: &Snapshot) {
+        let Some(place) = &self.shelf else { return };
+        let digests = digests(snapshot);
+        let differing = self.digests.symmetric_difference(&digests).count();
+        if differing.saturating_mul(STALE_PART) <= self.digests.len() {
+            return;
+        }
+        match place.write(snapshot) {
+            Ok(()) => self.digests = digests,
+            Err(error) => tracing::warn!(event = "policy.set.not_kept", %error, "the next start has to compile"),
+        }
+    }
+}
+
+impl Shelf {
+    fn read(&self) -> Result<Snapshot, KeptError> {
+        let (set, about) = PolicySet::unseal(&mapped(&self.folder.join(FILE))?, &self.key)?;
+        let About { revision, documents } = serde_json::from_slice(&about).map_err(|_| KeptError::About)?;
+        let source = |entry: &PolicyEntry| set.sources().iter().find(|it| it.document() == entry.name).cloned();
+        let sources: Vec<Source> = documents.iter().map(source).collect::<Option<_>>().ok_or(KeptError::About)?;
+        let mut snapshot = Snapshot::first(revision, set);
+        (snapshot.entries, snapshot.sources) = (documents, sources);
+        Ok(snapshot)
+    }
+
+    /// Writes beside and moves it into place: a crash leaves the old file or the new one, and whoever has mapped the old one
+    /// keeps it.
+    fn write(&self, snapshot: &Snapshot) -> Result<(), KeptError> {
+        let about = About { revision: snapshot.revision, documents: snapshot.entries.clone() };
+        let about = serde_json::to_vec(&about).map_err(|_| KeptError::About)?;
+        let mut file = BufWriter::new(NamedTempFile::new_in(&self.folder)?);
+        snapshot.set.seal(&about, &self.key, &mut file)?;
+        let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.as_file().sync_all()?;
+        file.persist(self.folder.join(FILE)).map_err(io::Error::from)?;
+        Ok(())
+    }
+}
+
+fn digests(of: &Snapshot) -> BTreeSet<String> {
+    of.entries.iter().map(|it| it.digest.clone()).collect()
+}
+
+/// A file's bytes where they lie.
+fn mapped(path: &Path) -> io::Result<Bytes> {
+    let file = File::open(path)?;
+    #[expect(unsafe_code, reason = "the bytes of a mapping are those of a file")]
+    // SAFETY: nobody but us may write to the file, and we never do once it is in place: it is replaced as a whole, which leaves
+    // this one to those who have mapped it.
+    let map = unsafe { MmapOptions::new().populate().map(&file)? };
+    Ok(Bytes::from_owner(map))
+}
+
+/// The secret in a file, which is made where there is none.
+fn secret(path: &Path) -> io::Result<[u8; SealKey::BYTES]> {
+    let mut secret = [0; SealKey::BYTES];
+    match File::open(path) {
+        Ok(mut file) => file.read_exact(&mut secret)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let provider = rustls::crypto::aws_lc_rs::default_provider();
+            provider.secure_random.fill(&mut secret).map_err(|_| io::Error::other("no random bytes"))?;
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+            file.write_all(&secret)?;
+            file.sync_all()?;
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(secret)
+}
