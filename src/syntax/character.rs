@@ -24,7 +24,15 @@ pub fn is_letter(c: char) -> bool {
 
 /// Where an ASCII character stands twice in a row, for the first time. A word is too short for a searcher to pay.
 pub fn find_doubled(text: &str, sign: u8) -> Option<usize> {
-    text.as_bytes().windows(2).position(|it| it == [sign, sign])
+    let mut at = 0_usize;
+    // Most words do not have it once.
+    while let Some(next) = text.as_bytes().get(at..)?.iter().position(|it| *it == sign) {
+        at = at.saturating_add(next).saturating_add(1);
+        if text.as_bytes().get(at) == Some(&sign) {
+            return at.checked_sub(1);
+        }
+    }
+    None
 }
 
 /// Whether this has no width or changes the direction of what follows, so that a reader cannot see it.

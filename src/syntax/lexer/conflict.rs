@@ -48,6 +48,9 @@ pub(super) fn conflicts(found: &mut Findings, text: &str) -> VecDeque<Span> {
 fn markers(text: &str) -> Vec<Marker> {
     let mut at = 0_usize;
     let mut all = Vec::new();
+    if !has_run(text.as_bytes()) {
+        return all;
+    }
     for line in text.split_inclusive('\n') {
         let sign = line.chars().next().filter(|it| matches!(it, '<' | '|' | '=' | '>'));
         let shown = if sign.is_some() { line.trim_end() } else { line };
@@ -60,6 +63,25 @@ fn markers(text: &str) -> Vec<Marker> {
         at = at.saturating_add(line.len());
     }
     all
+}
+
+/// Whether a sign stands as often in a row as in a marker. Of so many one is where every so manieth byte is looked at.
+fn has_run(text: &[u8]) -> bool {
+    let mut at = MARKER_BYTES.saturating_sub(1);
+    while let Some(sign) = text.get(at) {
+        if matches!(sign, b'<' | b'|' | b'=' | b'>') && run(text, at, *sign) >= MARKER_BYTES {
+            return true;
+        }
+        at = at.saturating_add(MARKER_BYTES);
+    }
+    false
+}
+
+/// How often a sign stands in a row around a place.
+fn run(text: &[u8], at: usize, sign: u8) -> usize {
+    let (before, behind) = text.split_at_checked(at).unwrap_or_default();
+    let is_sign = |it: &&u8| **it == sign;
+    before.iter().rev().take_while(is_sign).count().saturating_add(behind.iter().take_while(is_sign).count())
 }
 
 fn tell(found: &mut Findings, unread: &mut VecDeque<Span>, markers: &[Marker]) {

@@ -90,6 +90,7 @@ impl Lexer<'_, '_> {
     }
 
     /// A run of characters with at least one that no word has.
+    #[inline(never)]
     pub(super) fn odd(&mut self, mut span: Span) {
         if let Some(shorter) = self.without_arrow(span) {
             span = shorter;
@@ -203,6 +204,7 @@ impl Lexer<'_, '_> {
         is_segment.then_some((place.start.saturating_sub(name.len()), "["))
     }
 
+    #[inline(never)]
     pub(super) fn unusual_space(&mut self, span: Span) {
         let c = self.slice(span).chars().next().unwrap_or(' ');
         self.found.push(
@@ -217,6 +219,7 @@ impl Lexer<'_, '_> {
         );
     }
 
+    #[inline(never)]
     pub(super) fn lone_return(&mut self, span: Span) {
         self.found.push(
             Diagnostic::new(
@@ -230,6 +233,7 @@ impl Lexer<'_, '_> {
         );
     }
 
+    #[inline(never)]
     pub(super) fn semicolon(&mut self, span: Span) {
         self.found.push(
             Diagnostic::new(Code::Semicolon, span, "there is no `;` in this language", "take it out")
@@ -238,6 +242,7 @@ impl Lexer<'_, '_> {
         );
     }
 
+    #[inline(never)]
     pub(super) fn bad_header(&mut self, span: Span) {
         let text = self.slice(span);
         let span = Span::new(span.start, span.start.saturating_add(text.trim_end().len()));
@@ -254,6 +259,7 @@ impl Lexer<'_, '_> {
         });
     }
 
+    #[inline(never)]
     pub(super) fn hash(&mut self, span: Span) {
         let text = self.slice(span).trim_end();
         let span = Span::new(span.start, span.start.saturating_add(text.len()));
@@ -270,6 +276,7 @@ impl Lexer<'_, '_> {
     }
 
     /// `/ text` and `/ /text`, with one of the two slashes lost or moved.
+    #[inline(never)]
     pub(super) fn half_comment(&mut self, slash: Span) {
         let line = self.rest().lines().next().unwrap_or_default();
         let end = slash.end.saturating_add(line.len());
@@ -286,6 +293,7 @@ impl Lexer<'_, '_> {
     }
 
     /// `/* ... */`, or without the end of it the rest of the line.
+    #[inline(never)]
     pub(super) fn block_comment(&mut self, span: Span) {
         let behind = Span::new(span.start.saturating_add(2), self.text.len());
         let close = if self.comment_end_ahead { self.slice(behind).find("*/") } else { None };
@@ -313,6 +321,7 @@ impl Lexer<'_, '_> {
     }
 
     /// `https://x` without quotes, or a comment without a space before it.
+    #[inline(never)]
     pub(super) fn slashes_after_word(&mut self, token: Token, span: Span, at: usize) {
         let slashes = span.start.saturating_add(at);
         let before = Span::new(span.start, slashes);

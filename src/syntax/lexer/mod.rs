@@ -125,7 +125,8 @@ impl<'a> Lexer<'a, '_> {
 
     /// What most white space is made of, half of all tokens: no regular expression is asked for it.
     fn skip_blanks(&mut self) {
-        let blanks = self.rest().bytes().take_while(|it| matches!(it, b' ' | b'\t' | b'\n')).count();
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let blanks = rest.iter().position(|it| !matches!(it, b' ' | b'\t' | b'\n')).unwrap_or(rest.len());
         self.at = self.at.saturating_add(blanks);
     }
 
@@ -143,6 +144,8 @@ impl<'a> Lexer<'a, '_> {
         }
     }
 
+    // What is rare stays out of line, so that this is small.
+    #[inline]
     fn token(&mut self, token: Token, length: usize) {
         let span = Span::new(self.at, self.at.saturating_add(length));
         self.at = span.end;
@@ -204,11 +207,13 @@ impl<'a> Lexer<'a, '_> {
             self.at = span.end;
         }
         let text = self.slice(span);
-        if text.starts_with("/*") && self.expects == Expects::Item {
-            return self.block_comment(span);
-        }
-        if text == "/" && self.expects == Expects::Item && self.rest().starts_with([' ', '\t']) {
-            return self.half_comment(span);
+        if text.starts_with('/') && self.expects == Expects::Item {
+            if text.starts_with("/*") {
+                return self.block_comment(span);
+            }
+            if text == "/" && self.rest().starts_with([' ', '\t']) {
+                return self.half_comment(span);
+            }
         }
         match find_doubled(text, b'/') {
             Some(at) => self.slashes_after_word(token, span, at),
@@ -220,9 +225,10 @@ impl<'a> Lexer<'a, '_> {
     fn without_arrow(&self, span: Span) -> Option<Span> {
         let text = self.slice(span);
         let shorter = Span::new(span.start, span.end.saturating_sub(1));
-        (self.rest().starts_with('>') && text.ends_with('-') && !shorter.is_empty()).then_some(shorter)
+        (text.ends_with('-') && self.rest().starts_with('>') && !shorter.is_empty()).then_some(shorter)
     }
 
+    #[inline(never)]
     fn comment(&mut self, span: Span) {
         let text = self.slice(span);
         let span = Span::new(span.start, span.end.saturating_sub(usize::from(text.ends_with('\r'))));
