@@ -22,6 +22,27 @@ pub fn is_letter(c: char) -> bool {
     (c.is_alphabetic() && !is_symbol) || is_combining_mark(c)
 }
 
+/// Whether all of a text is made of some characters, which those of a claim type are among. Nearly every text is ASCII, of
+/// which nothing need be decoded.
+#[inline]
+pub(crate) fn is_made_of(text: &str, is_part: impl Fn(char) -> bool) -> bool {
+    let is_plain = |it: u8| PLAIN.get(usize::from(it)) == Some(&true);
+    text.bytes().all(|it| is_plain(it) || it.is_ascii() && is_part(char::from(it))) || text.chars().all(is_part)
+}
+
+/// Whether each byte is an ASCII character that may stand in a claim type.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut rest: &mut [bool] = &mut plain;
+    let mut byte = 0_u8;
+    while let [is_plain, more @ ..] = rest {
+        *is_plain = matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-');
+        byte = byte.wrapping_add(1);
+        rest = more;
+    }
+    plain
+};
+
 /// Where an ASCII character stands twice in a row, for the first time. A word is too short for a searcher to pay.
 pub fn find_doubled(text: &str, sign: u8) -> Option<usize> {
     let mut at = 0_usize;

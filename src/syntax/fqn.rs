@@ -182,6 +182,13 @@ impl<'a> FqnRef<'a> {
 #[derive(Debug, Clone)]
 pub(crate) struct Segments<'a>(Option<&'a str>);
 
+impl<'a> Segments<'a> {
+    /// Of a text, which has at least one.
+    pub(super) fn of(text: &'a str) -> Self {
+        Self(Some(text))
+    }
+}
+
 impl<'a> Iterator for Segments<'a> {
     type Item = &'a str;
 

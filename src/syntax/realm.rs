@@ -6,7 +6,8 @@ use crate::{
     source::Span,
     syntax::{
         ast::{Local, Name, Piece, Realm, Segment, Value},
-        character::{find_doubled, is_invisible, is_letter},
+        character::{find_doubled, is_invisible, is_letter, is_made_of},
+        fqn::Segments,
         suggest::closest,
         vocabulary::RESOURCE_TYPES,
     },
@@ -37,7 +38,10 @@ impl<'a> Part<'a> {
 
     /// What stands before and behind the first `::/`.
     fn split_root(self) -> Option<(Self, Self)> {
-        self.split_around(self.text.as_bytes().windows(ROOT.len()).position(|it| it == ROOT)?, ROOT.len())
+        // Mostly it is the first colon that there is.
+        let (at, text) = (self.text.bytes().position(|it| it == b':')?, self.text.as_bytes());
+        let next = text.get(at..)?.windows(ROOT.len()).position(|it| it == ROOT)?;
+        self.split_around(at.saturating_add(next), ROOT.len())
     }
 
     fn split_around(self, at: usize, length: usize) -> Option<(Self, Self)> {
@@ -49,7 +53,7 @@ impl<'a> Part<'a> {
     /// The parts between slashes.
     fn segments(self) -> impl Iterator<Item = Part<'a>> {
         let mut offset = self.offset;
-        self.text.split('/').map(move |text| {
+        Segments::of(self.text).map(move |text| {
             let part = Part { text, offset };
             offset = offset.saturating_add(text.len()).saturating_add(1);
             part
@@ -135,7 +139,7 @@ fn realm(part: Part<'_>) -> Result<Realm> {
     };
     let namespace = match namespace.text {
         "" => Vec::new(),
-        _ => namespace.segments().map(segment).collect::<Result<_>>()?,
+        _ => segments(namespace)?,
     };
     Ok(Realm { resource_type, namespace, local, trailing_slash, span: part.span() })
 }
@@ -147,8 +151,17 @@ fn local_name(part: Part<'_>) -> Result<Local> {
     match part.text {
         "" => Ok(Local::Exact),
         "*" => Ok(Local::Any),
-        _ => part.segments().map(segment).collect::<Result<_>>().map(Local::Named),
+        _ => segments(part).map(Local::Named),
     }
+}
+
+fn segments(part: Part<'_>) -> Result<Vec<Segment>> {
+    let slashes = part.text.bytes().filter(|it| *it == b'/').count();
+    let mut segments = Vec::with_capacity(slashes.saturating_add(1));
+    for it in part.segments() {
+        segments.push(segment(it)?);
+    }
+    Ok(segments)
 }
 
 /// ```ebnf
@@ -176,10 +189,10 @@ fn segment(part: Part<'_>) -> Result<Segment> {
     {
         return Ok(Segment::Variable(Name { text: name.into(), span: part.span() }));
     }
-    match part.text.chars().find(|&c| !is_segment(c)) {
-        Some(c) => Err(bad_character(part, c)),
-        None => Ok(Segment::Literal(part.name())),
+    if is_made_of(part.text, is_segment) {
+        return Ok(Segment::Literal(part.name()));
     }
+    Err(bad_character(part, part.text.chars().find(|&c| !is_segment(c)).unwrap_or_default()))
 }
 
 /// Says of `job::/prod/*` which realm covers what it means.

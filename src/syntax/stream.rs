@@ -23,9 +23,8 @@ pub(crate) type Parsed<'a, T> = IResult<Stream<'a>, T, Trouble>;
 pub(crate) struct Stream<'a> {
     /// Those read already, too.
     all: &'a [Lexeme<'a>],
-    // INVARIANT (bounds): `at <= stop <= all.len()`. No document has as many lexemes as 32 bits count.
+    // INVARIANT (bounds): `at <= all.len()`. No document has as many lexemes as 32 bits count.
     at: u32,
-    stop: u32,
 }
 
 /// Why a parser could not go on.
@@ -45,16 +44,16 @@ pub(crate) enum Trouble {
 impl<'a> Stream<'a> {
     /// All lexemes of a text.
     pub(crate) fn new(all: &'a [Lexeme<'a>]) -> Self {
-        Self { all, at: 0, stop: number(all.len()) }
+        Self { all, at: 0 }
     }
 
     fn rest(self) -> &'a [Lexeme<'a>] {
-        self.all.get(index(self.at)..index(self.stop)).unwrap_or_default()
+        self.all.get(index(self.at)..).unwrap_or_default()
     }
 
     /// The same from another lexeme on.
     pub(crate) fn seek(self, at: u32) -> Self {
-        Self { at: at.min(self.stop), ..self }
+        Self { at: at.min(number(self.all.len())), ..self }
     }
 
     /// The next lexeme.
@@ -62,9 +61,9 @@ impl<'a> Stream<'a> {
         self.look(0)
     }
 
-    /// The lexeme behind `index` others.
-    pub(crate) fn look(self, index: usize) -> Option<Lexeme<'a>> {
-        self.rest().get(index).copied()
+    /// The lexeme behind so many others.
+    pub(crate) fn look(self, behind: usize) -> Option<Lexeme<'a>> {
+        self.all.get(index(self.at).saturating_add(behind)).copied()
     }
 
     /// The next token.
@@ -165,11 +164,12 @@ impl<'a> Input for Stream<'a> {
     }
 
     fn take(&self, count: usize) -> Self {
-        Self { stop: self.at.saturating_add(number(count)).min(self.stop), ..*self }
+        let stop = index(self.at).saturating_add(count).min(self.all.len());
+        Self { all: self.all.get(..stop).unwrap_or_default(), ..*self }
     }
 
     fn take_from(&self, count: usize) -> Self {
-        Self { at: self.at.saturating_add(number(count)).min(self.stop), ..*self }
+        self.seek(self.at.saturating_add(number(count)))
     }
 
     fn take_split(&self, index: usize) -> (Self, Self) {

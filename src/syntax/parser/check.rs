@@ -8,7 +8,7 @@ use crate::{
     source::Span,
     syntax::{
         ast::{Asserted, Claim, Comparison, Name, Operator, Piece, Value},
-        character::{is_bidi_control, is_forbidden_control, is_invisible, is_name},
+        character::{is_bidi_control, is_forbidden_control, is_invisible, is_made_of, is_name},
         cidr::{Network, NetworkError},
         lexer::Lexeme,
         literal::Literal,
@@ -41,10 +41,14 @@ impl<'a> Reader<'a> {
         self.check_name(lexeme, "issuer", "letters, digits, `.`, `_`, `-` and `@`", |c| is_name(c) || c == '@');
     }
 
+    #[inline]
     fn check_name(&mut self, lexeme: Lexeme<'a>, what: &str, made_of: &str, is_part: fn(char) -> bool) {
-        if lexeme.flawed || lexeme.text.chars().all(is_part) {
-            return;
+        if !lexeme.flawed && !is_made_of(lexeme.text, is_part) {
+            self.bad_name(lexeme, what, made_of, is_part);
         }
+    }
+
+    fn bad_name(&mut self, lexeme: Lexeme<'a>, what: &str, made_of: &str, is_part: fn(char) -> bool) {
         let text = short(lexeme.text);
         let error = Diagnostic::new(
             Code::BadName,
@@ -179,7 +183,7 @@ impl<'a> Reader<'a> {
             | Operator::In => return,
         };
         let claim_type = &comparison.claim_type;
-        if comparison.issuer.is_some() || is_context(&claim_type.text) || !claim_type.text.chars().all(is_name) {
+        if comparison.issuer.is_some() || is_context(&claim_type.text) || !is_made_of(&claim_type.text, is_name) {
             return;
         }
         let error = Diagnostic::new(

@@ -109,7 +109,11 @@ impl<'a> Reader<'a> {
 
     /// `create` where a claim type belongs: a value of `permit` that lost its comma or its `permit`.
     fn is_permit_alone(&self, lexeme: Lexeme<'a>) -> bool {
-        lexeme.token == Token::Word && self.ground.resource_type.is_some() && self.ground.has_permit(lexeme.text)
+        // Nearly all claims are permits and roles, and neither is a permit of anything.
+        !matches!(lexeme.text, "permit" | "role")
+            && lexeme.token == Token::Word
+            && self.ground.resource_type.is_some()
+            && self.ground.has_permit(lexeme.text)
     }
 
     fn permit_without_permit(&mut self, lexeme: Lexeme<'a>, input: Stream<'a>) {

@@ -2,6 +2,7 @@
 
 use crate::{
     diagnostic::{Code, Diagnostic, printable::short},
+    limits::INDENT_BYTES_MAX,
     source::Span,
     syntax::{
         ast::{Block, Policy, Realm},
@@ -44,7 +45,9 @@ impl<'a> Reader<'a> {
     /// The realm in front of the braces; none where it could not be read, which was then told.
     fn policy_realm(&mut self, input: Stream<'a>) -> Parsed<'a, Option<Realm>> {
         let Some((rest, lexeme)) = input.next() else { return Err(input.unexpected("a realm")) };
-        self.ground = Ground::guess(lexeme.text);
+        if lexeme.flawed || !matches!(lexeme.token, Token::Word | Token::Path | Token::Variable) {
+            self.ground = Ground::guess(lexeme.text);
+        }
         match lexeme.token {
             _ if lexeme.is_word("on") || lexeme.is_word("if") => Err(input.unexpected("a realm")),
             Token::Word | Token::Path | Token::Variable if lexeme.flawed => Ok((rest, None)),
@@ -63,6 +66,7 @@ impl<'a> Reader<'a> {
 
     fn plain_realm(&mut self, rest: Stream<'a>, lexeme: Lexeme<'a>) -> (Stream<'a>, Option<Realm>) {
         if let Some(behind) = recover::rest_of_spaced_realm(self.source, rest) {
+            self.ground = Ground::guess(lexeme.text);
             self.blank_in_realm(lexeme, behind);
             return (behind, None);
         }
@@ -72,6 +76,7 @@ impl<'a> Reader<'a> {
                 (rest, Some(realm))
             }
             Err(diagnostic) => {
+                self.ground = Ground::guess(lexeme.text);
                 self.push(*diagnostic);
                 (rest, None)
             }
@@ -198,11 +203,24 @@ impl<'a> Reader<'a> {
         if self.suspect.is_some() || !self.source.is_first_on_line(end.start) {
             return;
         }
-        let indent = self.source.indent(end.start);
-        let is_under = |it: &Brace| self.source.indent(it.span.start) == indent;
+        let before = self.source.text().as_bytes().get(..end.start).unwrap_or_default();
+        let indent = before.iter().rev().take_while(|it| matches!(it, b' ' | b'\t')).count();
+        let is_under = |it: &Brace| self.indent(it.span.start) == indent;
         if !is_under(&brace) && self.braces.iter().any(is_under) {
             self.suspect = Some(brace.span);
         }
+    }
+
+    /// Blanks at the start of the line of a byte offset. Mostly that is near, and nobody need know where all lines begin.
+    fn indent(&self, offset: usize) -> usize {
+        const NEAR_BYTES: usize = 256;
+        let text = self.source.text().as_bytes();
+        let from = offset.saturating_sub(NEAR_BYTES);
+        let Some(at) = text.get(from..offset).and_then(|it| it.iter().rposition(|it| *it == b'\n')) else {
+            return self.source.indent(offset);
+        };
+        let line = text.get(from.saturating_add(at).saturating_add(1)..).unwrap_or_default();
+        line.iter().take(INDENT_BYTES_MAX).take_while(|it| matches!(it, b' ' | b'\t')).count()
     }
 
     /// Tells of a `{` without `}`; once, however many blocks end here for want of it.

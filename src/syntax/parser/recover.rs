@@ -223,10 +223,10 @@ impl<'a> Reader<'a> {
     /// `else {` and `else if`; what follows is read as if it stood alone.
     #[inline(never)]
     pub(super) fn skip_else(&mut self, input: Stream<'a>) -> Stream<'a> {
-        let is_else = input.peek().is_some_and(|it| it.token == Token::Word && it.text.eq_ignore_ascii_case("else"));
-        let goes_on = input.look(1).is_some_and(|it| it.token == Token::LeftBrace || it.is_word("if"));
+        let is_else = |it: Lexeme<'_>| it.token == Token::Word && it.text.eq_ignore_ascii_case("else");
+        let goes_on = || input.look(1).is_some_and(|it| it.token == Token::LeftBrace || it.is_word("if"));
         match input.peek() {
-            Some(lexeme) if is_else && goes_on => {
+            Some(lexeme) if is_else(lexeme) && goes_on() => {
                 self.tell_else(lexeme);
                 input.skip()
             }

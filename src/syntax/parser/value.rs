@@ -93,6 +93,10 @@ impl<'a> Reader<'a> {
     /// Text and variables of a string, from what stands between its quotes; `offset` is where that begins.
     fn pieces(&mut self, text: &str, offset: usize) -> SmallVec<[Piece; 1]> {
         let mut pieces = SmallVec::new();
+        if !text.bytes().any(|it| matches!(it, b'\\' | b'[')) {
+            pieces.extend((!text.is_empty()).then(|| Piece::Text(text.into())));
+            return pieces;
+        }
         let mut plain = String::new();
         let mut rest = text;
         while let Some(at) = rest.find(['\\', '[']) {
