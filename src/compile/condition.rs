@@ -226,7 +226,7 @@ fn is_in_order(operator: Operator, order: Ordering) -> bool {
 }
 
 /// A value with its variables numbered; none where one of them is not bound.
-pub(crate) fn template(value: &Value, variables: &Variables) -> Option<Template> {
+fn template(value: &Value, variables: &Variables) -> Option<Template> {
     let piece = |piece: &Piece| match piece {
         Piece::Text(text) => Some(TemplatePiece::Text(text.clone())),
         Piece::Variable(name) => variables.find(&name.text).map(TemplatePiece::Variable),

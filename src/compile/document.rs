@@ -2,16 +2,12 @@
 //!
 //! A large set is mostly small policies that nobody asks for. Packed, one takes about as many bytes as its text; unpacked, ten
 //! times that. Verdicts read neither, but the layout (`plan`).
-//!
-//! ```text
-//! policy      start of its text, length, realm, how many variables, their names, records until the next policy begins
-//! record      kind, then what is of that kind (`Record`); places in the document are distances from the policy's start
-//! ```
+//! `steps` reads what is packed here, and says what it looks like.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use smallvec::{SmallVec, smallvec};
+use smallvec::smallvec;
 
 use crate::{
     compile::{
@@ -20,8 +16,10 @@ use crate::{
         realm::{Pattern, Variables},
         set::{Asserted, Assertion, Gate, Node, Policy, Template},
         slots::{Slot, Slots},
+        steps::{Asks, Record, Says, Step, Steps},
     },
     source::Span,
+    syntax::ast::{Piece, Value},
 };
 
 /// Bytes of a packed policy from which it stays unpacked beside: some twenty rules, whose unpacking would be most of what a
@@ -48,25 +46,6 @@ pub(crate) struct Document {
     pub(crate) has_scalars: bool,
 }
 
-/// What a policy is packed as, in the order in which its nodes are made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Record {
-    /// A node: how many inputs, then each as the distance to it.
-    All,
-    Any,
-    /// A node: slot, start, length, how many templates, then these.
-    Equal,
-    /// A node: the number of a comparison of the document.
-    Compare,
-    /// Of a node: its distance from the next, slot, offset, template.
-    Value,
-    /// Of a node: its distance from the next, slot, offset, slot of a fact.
-    Reference,
-}
-
-const RECORDS: [Record; 6] =
-    [Record::All, Record::Any, Record::Equal, Record::Compare, Record::Value, Record::Reference];
-
 /// Packs the policies of one document, one after the other.
 #[derive(Debug, Default)]
 pub(super) struct Packer {
@@ -79,7 +58,24 @@ pub(super) struct Packer {
     nodes: usize,
 }
 
+/// Who asserts claims of which type, and where a person would look for that.
+pub(super) struct By {
+    pub(super) node: usize,
+    pub(super) slot: Slot,
+    pub(super) offset: usize,
+}
+
 impl Packer {
+    /// For so many policies in a text of so many bytes.
+    pub(super) fn new(policies: usize, bytes: usize) -> Self {
+        // Packed, a policy is about half as long as it is written.
+        Self {
+            out: Writer::with_room(bytes / 2),
+            starts: Vec::with_capacity(policies.saturating_mul(START_BYTES)),
+            ..Self::default()
+        }
+    }
+
     /// Begins a policy.
     pub(super) fn policy(&mut self, span: Span, realm: &Pattern, variables: &Variables) {
         // A document has at most half a million bytes, so all of it packed has less than 32 bits can number.
@@ -103,13 +99,13 @@ impl Packer {
     }
 
     /// A node that is true of facts or claims with one of these values.
-    pub(super) fn equal(&mut self, slot: Slot, span: Span, templates: &[Template]) -> usize {
+    pub(super) fn equal(&mut self, slot: Slot, span: Span, values: &[Value], variables: &Variables) -> usize {
         self.record(Record::Equal);
         self.out.number(slot.0);
         self.span(span);
-        self.out.number(templates.len());
-        for template in templates {
-            self.out.template(template);
+        self.out.number(values.len());
+        for value in values {
+            self.value(value, variables);
         }
         self.node()
     }
@@ -123,27 +119,25 @@ impl Packer {
         self.node()
     }
 
-    /// What a node asserts.
-    pub(super) fn assertion(&mut self, node: usize, assertion: &Assertion) {
-        self.record(match &assertion.value {
-            Asserted::Value(_) => Record::Value,
-            Asserted::Reference(_) => Record::Reference,
-        });
-        self.out.number(self.nodes.saturating_sub(node));
-        self.out.number(assertion.slot.0);
-        self.out.number(assertion.offset.saturating_sub(self.start));
-        let is_constant = match &assertion.value {
-            Asserted::Value(template) => {
-                self.out.template(template);
-                template.constant().is_some()
-            }
-            Asserted::Reference(slot) => {
-                self.out.number(slot.0);
-                false
-            }
-        };
-        if !is_constant && let Err(at) = self.changing.binary_search(&assertion.slot) {
-            self.changing.insert(at, assertion.slot);
+    /// A value that a node asserts.
+    pub(super) fn asserted(&mut self, by: &By, value: &Value, variables: &Variables) {
+        self.assertion(Record::Value, by, value.constant().is_some());
+        self.value(value, variables);
+    }
+
+    /// A fact whose values a node asserts.
+    pub(super) fn reference(&mut self, by: &By, fact: Slot) {
+        self.assertion(Record::Reference, by, false);
+        self.out.number(fact.0);
+    }
+
+    fn assertion(&mut self, record: Record, by: &By, is_constant: bool) {
+        self.record(record);
+        self.out.number(self.nodes.saturating_sub(by.node));
+        self.out.number(by.slot.0);
+        self.out.number(by.offset.saturating_sub(self.start));
+        if !is_constant && let Err(at) = self.changing.binary_search(&by.slot) {
+            self.changing.insert(at, by.slot);
         }
     }
 
@@ -162,13 +156,24 @@ impl Packer {
     }
 
     fn record(&mut self, record: Record) {
-        self.out.number(RECORDS.iter().position(|it| *it == record).unwrap_or(RECORDS.len()));
+        self.out.number(record.number());
     }
 
     /// Of something within the policy.
     fn span(&mut self, span: Span) {
         self.out.number(span.start.saturating_sub(self.start));
         self.out.number(span.end.saturating_sub(span.start));
+    }
+
+    /// A value whose variables are all bound.
+    fn value(&mut self, value: &Value, variables: &Variables) {
+        self.out.number(value.pieces.len());
+        for piece in &value.pieces {
+            match piece {
+                Piece::Text(text) => self.out.literal(text),
+                Piece::Variable(name) => self.out.variable(variables.find(&name.text).unwrap_or(usize::MAX / 2)),
+            }
+        }
     }
 }
 
@@ -196,9 +201,18 @@ impl Document {
 
     /// Where a policy stands in the text, and its realm.
     pub(crate) fn realm(&self, at: usize) -> Option<(Span, Pattern)> {
-        let mut from = Unpacker { from: Reader::new(self.packed_policy(at)?), of: self, start: 0 };
-        let span = from.span()?;
-        Some((span, from.from.realm()?))
+        let mut steps = self.open(at)?;
+        Some((steps.span()?, steps.pattern()?))
+    }
+
+    /// A policy's resource type, and what else it says. `tell` gets each variable of the realm with the number of its
+    /// segment, and whether that is one of the local name.
+    pub(crate) fn steps(&self, at: usize, mut tell: impl FnMut(usize, u32, bool)) -> Option<(&str, Steps<'_>)> {
+        let mut steps = self.open(at)?;
+        steps.span()?;
+        let resource_type = steps.variables_of_realm(&mut tell)?;
+        steps.names(|_| ())?;
+        Some((resource_type, steps))
     }
 
     /// A comparison by its number.
@@ -248,58 +262,42 @@ impl Document {
         self.packed.get(start(at)?..start(at.saturating_add(1)).unwrap_or(self.packed.len()))
     }
 
+    fn open(&self, at: usize) -> Option<Steps<'_>> {
+        Some(Steps::new(self.packed_policy(at)?, &self.comparisons))
+    }
+
     fn unpack(&self, at: usize, slots: &Slots) -> Option<Policy> {
-        let mut from = Unpacker { from: Reader::new(self.packed_policy(at)?), of: self, start: 0 };
-        from.start = from.span()?.start;
-        let realm = from.from.realm()?;
-        let names = from.from.number()?;
-        let variables = (0..names).map(|_| from.from.text()).collect::<Option<_>>()?;
+        let mut steps = self.open(at)?;
+        steps.span()?;
+        let realm = steps.pattern()?;
+        let mut variables = Variables::default();
+        steps.names(|it| {
+            variables.intern(it);
+        })?;
         // Three are what one rule with one condition takes.
         let mut nodes = Vec::with_capacity(3);
-        while !from.from.is_at_end() {
-            from.record(slots, &mut nodes)?;
+        while !steps.is_at_end() {
+            steps.next()?.unpack(slots, &mut nodes)?;
         }
         Some(Policy { realm, variables, nodes })
     }
 }
 
-/// Takes one policy out of its document.
-struct Unpacker<'a> {
-    from: Reader<'a>,
-    of: &'a Document,
-    /// Where the policy starts, once that is known.
-    start: usize,
-}
-
-impl Unpacker<'_> {
-    fn span(&mut self) -> Option<Span> {
-        let start = self.start.checked_add(self.from.number()?)?;
-        Some(Span::new(start, start.checked_add(self.from.number()?)?))
-    }
-
-    fn record(&mut self, slots: &Slots, nodes: &mut Vec<Node>) -> Option<()> {
-        let record = *RECORDS.get(self.from.number()?)?;
-        match record {
-            Record::All => add(nodes, Gate::All(self.inputs(nodes.len())?)),
-            Record::Any => add(nodes, Gate::Any(self.inputs(nodes.len())?)),
-            Record::Equal => {
-                let (slot, span, count) = (Slot(self.from.number()?), self.span()?, self.from.number()?);
-                let templates = (0..count).map(|_| self.from.template()).collect::<Option<_>>()?;
-                add(nodes, Gate::Compare(Arc::new(Comparison::new(slots, slot, Test::Equal(templates), span))));
+impl Step<'_> {
+    /// Adds what it says to a policy as it is evaluated.
+    fn unpack(self, slots: &Slots, nodes: &mut Vec<Node>) -> Option<()> {
+        match self {
+            Self::Node(Asks::All(inputs)) => add(nodes, Gate::All(inputs)),
+            Self::Node(Asks::Any(inputs)) => add(nodes, Gate::Any(inputs)),
+            Self::Node(Asks::Equal { slot, span, values }) => {
+                let test = Test::Equal(values.iter().map(Template::owned).collect());
+                add(nodes, Gate::Compare(Arc::new(Comparison::new(slots, slot, test, span))));
             }
-            Record::Compare => {
-                let comparison = self.of.comparisons.get(self.from.number()?)?;
-                add(nodes, Gate::Compare(Arc::clone(comparison)));
-            }
-            Record::Value | Record::Reference => {
-                let node = nodes.len().checked_sub(self.from.number()?)?;
-                let slot = Slot(self.from.number()?);
-                let offset = self.start.checked_add(self.from.number()?)?;
-                let value = match record {
-                    Record::Reference => Asserted::Reference(Slot(self.from.number()?)),
-                    Record::Value | Record::All | Record::Any | Record::Equal | Record::Compare => {
-                        Asserted::Value(self.from.template()?)
-                    }
+            Self::Node(Asks::Compare(comparison)) => add(nodes, Gate::Compare(Arc::clone(comparison))),
+            Self::Asserts { node, slot, offset, value } => {
+                let value = match value {
+                    Says::Value(value) => Asserted::Value(value.owned()),
+                    Says::Reference(slot) => Asserted::Reference(slot),
                 };
                 let asserts = &mut nodes.get_mut(node)?.asserts;
                 // Nearly every rule asserts one claim.
@@ -310,11 +308,6 @@ impl Unpacker<'_> {
             }
         }
         Some(())
-    }
-
-    fn inputs(&mut self, here: usize) -> Option<SmallVec<[usize; 2]>> {
-        let count = self.from.number()?;
-        (0..count).map(|_| here.checked_sub(self.from.number()?)).collect()
     }
 }
 

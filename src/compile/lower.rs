@@ -5,10 +5,9 @@ use smallvec::SmallVec;
 use crate::{
     compile::{
         check,
-        condition::{Comparison, Test, template},
-        document::{Document, Packer},
+        condition::{Comparison, Test},
+        document::{By, Document, Packer},
         realm::{Pattern, Variables},
-        set::{Asserted, Assertion, Template, TemplatePiece},
         slots::Slots,
     },
     syntax::ast,
@@ -16,7 +15,8 @@ use crate::{
 
 /// Makes a document ready for evaluation, and tells the realm of each of its policies.
 pub(super) fn document(slots: &mut Slots, document: &ast::Document, mut tell: impl FnMut(Pattern)) -> Document {
-    let mut packer = Packer::default();
+    let end = document.policies.last().map_or(0, |it| it.span.end);
+    let mut packer = Packer::new(document.policies.len(), end);
     for policy in &document.policies {
         let mut variables = Variables::default();
         let realm = Pattern::of_realm(&policy.realm, &mut variables);
@@ -82,12 +82,10 @@ impl Lowering<'_> {
         let issuer = comparison.issuer.as_ref().map(|it| it.text.as_str());
         let slot = self.slots.intern(issuer, &comparison.claim_type.text);
         let is_fact = self.slots.is_fact(slot);
-        let test = Test::new(comparison.operator, &comparison.values, self.variables);
-        if let Test::Equal(templates) = &test
-            && is_looked_up(templates)
-        {
-            return self.packer.equal(slot, comparison.span, templates);
+        if self.is_looked_up(comparison) {
+            return self.packer.equal(slot, comparison.span, &comparison.values, self.variables);
         }
+        let test = Test::new(comparison.operator, &comparison.values, self.variables);
         // A claim that rules assert may only be asked what more claims cannot make false.
         let is_monotone = !matches!(test, Test::NotEqual(_) | Test::Ordered(..));
         let test = if is_fact || is_monotone { test } else { Test::Never };
@@ -100,23 +98,50 @@ impl Lowering<'_> {
             Place::Rule(offset) | Place::Block(offset) => offset,
             Place::Realm => claim.span.start,
         };
+        let by = By { node, slot, offset };
         for asserted in &claim.asserted {
-            let value = match asserted {
-                ast::Asserted::Value(value) => template(value, self.variables).map(Asserted::Value),
-                ast::Asserted::Reference { issuer, claim_type, .. } => {
-                    Some(Asserted::Reference(self.slots.intern(Some(&issuer.text), &claim_type.text)))
+            match asserted {
+                ast::Asserted::Value(value) if self.is_bound(value) => {
+                    self.packer.asserted(&by, value, self.variables);
                 }
-            };
-            // A variable that the realm does not bind was refused by the reader; it asserts nothing.
-            if let Some(value) = value {
-                self.packer.assertion(node, &Assertion { slot, value, offset });
+                // A variable that the realm does not bind was refused by the reader; it asserts nothing.
+                ast::Asserted::Value(_) => (),
+                ast::Asserted::Reference { issuer, claim_type, .. } => {
+                    let fact = self.slots.intern(Some(&issuer.text), &claim_type.text);
+                    self.packer.reference(&by, fact);
+                }
             }
         }
     }
-}
 
-/// Whether values can be found by what they are equal to: texts, or what one variable is bound to.
-fn is_looked_up(templates: &[Template]) -> bool {
-    templates.iter().all(|it| it.constant().is_some())
-        || matches!(templates, [Template { pieces }] if matches!(pieces.as_slice(), [TemplatePiece::Variable(_)]))
+    fn is_bound(&self, value: &ast::Value) -> bool {
+        value.pieces.iter().all(|piece| match piece {
+            ast::Piece::Text(_) => true,
+            ast::Piece::Variable(name) => self.variables.find(&name.text).is_some(),
+        })
+    }
+
+    /// Whether values can be found by what they are equal to: texts, or what one variable is bound to.
+    fn is_looked_up(&self, comparison: &ast::Comparison) -> bool {
+        let values = comparison.values.as_slice();
+        let is_equality = match comparison.operator {
+            ast::Operator::Equal | ast::Operator::Equals => values.len() == 1,
+            ast::Operator::In => !values.is_empty(),
+            ast::Operator::NotEqual
+            | ast::Operator::BeginsWith
+            | ast::Operator::EndsWith
+            | ast::Operator::FqnMatch
+            | ast::Operator::Contains
+            | ast::Operator::Matches
+            | ast::Operator::InCidr
+            | ast::Operator::Less
+            | ast::Operator::LessOrEqual
+            | ast::Operator::Greater
+            | ast::Operator::GreaterOrEqual => false,
+        };
+        let is_variable = |it: &ast::Value| matches!(it.pieces.as_slice(), [ast::Piece::Variable(_)]);
+        is_equality
+            && (values.iter().all(|it| it.constant().is_some())
+                || matches!(values, [value] if is_variable(value) && self.is_bound(value)))
+    }
 }

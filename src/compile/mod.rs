@@ -17,6 +17,7 @@ pub(crate) mod realm;
 mod sealed;
 pub(crate) mod set;
 pub(crate) mod slots;
+mod steps;
 pub mod system;
 mod tree;
 

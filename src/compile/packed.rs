@@ -1,7 +1,5 @@
 //! Numbers and texts in a run of bytes: small, and taken out again in the order in which they were put in.
 
-use smol_str::SmolStr;
-
 /// Puts in.
 #[derive(Debug, Default)]
 pub(super) struct Writer(Vec<u8>);
@@ -11,17 +9,19 @@ pub(super) struct Writer(Vec<u8>);
 pub(super) struct Reader<'a>(&'a [u8]);
 
 impl Writer {
+    /// With room for so many bytes.
+    pub(super) fn with_room(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
     /// Seven bits a byte, the lowest first; the highest bit of a byte says that more follow (LEB128).
+    #[inline]
     pub(super) fn number(&mut self, mut number: usize) {
-        loop {
-            let low = number & 0x7f;
+        while number > 0x7f {
+            self.0.push(byte(number & 0x7f | 0x80));
             number >>= 7;
-            let more = if number == 0 { 0 } else { 0x80 };
-            self.0.push(u8::try_from(low | more).unwrap_or_default());
-            if number == 0 {
-                return;
-            }
         }
+        self.0.push(byte(number));
     }
 
     /// Eight bytes.
@@ -31,19 +31,18 @@ impl Writer {
 
     /// So many bytes, then they.
     pub(super) fn text(&mut self, text: &str) {
-        self.number(text.len());
-        self.bytes(text);
+        self.slice(text.as_bytes());
+    }
+
+    /// The same of what need not be text.
+    pub(super) fn slice(&mut self, bytes: &[u8]) {
+        self.number(bytes.len());
+        self.0.extend_from_slice(bytes);
     }
 
     /// Only they.
     pub(super) fn bytes(&mut self, text: &str) {
         self.0.extend_from_slice(text.as_bytes());
-    }
-
-    /// So many bytes that need not be text, then they.
-    pub(super) fn slice(&mut self, bytes: &[u8]) {
-        self.number(bytes.len());
-        self.0.extend_from_slice(bytes);
     }
 
     /// Where the next goes.
@@ -57,6 +56,11 @@ impl Writer {
     }
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "whoever asks has masked the number")]
+fn byte(number: usize) -> u8 {
+    number as u8
+}
+
 impl<'a> Reader<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
@@ -66,7 +70,17 @@ impl<'a> Reader<'a> {
         self.0.is_empty()
     }
 
+    #[inline]
     pub(super) fn number(&mut self) -> Option<usize> {
+        let (first, rest) = self.0.split_first()?;
+        if first & 0x80 == 0 {
+            self.0 = rest;
+            return Some(usize::from(*first));
+        }
+        self.large_number()
+    }
+
+    fn large_number(&mut self) -> Option<usize> {
         let mut number = 0_usize;
         for shift in (0..usize::BITS).step_by(7) {
             let (byte, rest) = self.0.split_first()?;
@@ -90,26 +104,23 @@ impl<'a> Reader<'a> {
         u32::try_from(self.wide()?).ok()
     }
 
-    pub(super) fn text(&mut self) -> Option<SmolStr> {
+    #[inline]
+    pub(super) fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.slice()?).ok()
+    }
+
+    /// What need not be text.
+    #[inline]
+    pub(super) fn slice(&mut self) -> Option<&'a [u8]> {
         let length = self.number()?;
         self.bytes(length)
     }
 
-    pub(super) fn bytes(&mut self, length: usize) -> Option<SmolStr> {
-        let text = self.run(length)?;
-        std::str::from_utf8(text).ok().map(SmolStr::new)
-    }
-
-    /// What need not be text.
-    pub(super) fn slice(&mut self) -> Option<&'a [u8]> {
-        let length = self.number()?;
-        self.run(length)
-    }
-
-    fn run(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (run, rest) = self.0.split_at_checked(length)?;
+    #[inline]
+    pub(super) fn bytes(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (bytes, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
-        Some(run)
+        Some(bytes)
     }
 }
 
@@ -131,7 +142,7 @@ mod tests {
             let mut reader = Reader::new(&bytes);
             for (number, text) in &all {
                 prop_assert_eq!(reader.number(), Some(*number));
-                prop_assert_eq!(reader.text(), Some(text.into()));
+                prop_assert_eq!(reader.text(), Some(text.as_str()));
             }
             prop_assert!(reader.is_at_end());
             // Cut anywhere, it ends; it never gives more than there is.

@@ -8,6 +8,7 @@
 //! comparison  slot, start, length, operator, then of `==` how many templates and these, of `fqnMatch` a realm, else a template
 //! ```
 
+use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use crate::{
@@ -47,7 +48,7 @@ impl Writer {
         }
     }
 
-    pub(super) fn template(&mut self, template: &Template) {
+    fn template(&mut self, template: &Template) {
         self.number(template.pieces.len());
         for piece in &template.pieces {
             match piece {
@@ -99,38 +100,78 @@ impl Writer {
         self.number(at.unwrap_or(Operator::ALL.len()));
     }
 
-    fn literal(&mut self, text: &str) {
+    pub(super) fn literal(&mut self, text: &str) {
         self.number(text.len().saturating_mul(2));
         self.bytes(text);
     }
 
-    fn variable(&mut self, number: usize) {
+    pub(super) fn variable(&mut self, number: usize) {
         self.number(number.saturating_mul(2).saturating_add(1));
     }
 }
 
-impl Reader<'_> {
-    pub(super) fn realm(&mut self) -> Option<Pattern> {
+impl<'a> Reader<'a> {
+    /// A realm.
+    pub(super) fn pattern(&mut self) -> Option<Pattern> {
+        let (mut namespace, mut named) = (SmallVec::new(), Vec::new());
+        let (resource_type, local) = self.realm(|segment, _, is_local| {
+            let part = match segment {
+                TemplatePiece::Text(bytes) => Part::Literal(SmolStr::new(text(bytes)?)),
+                TemplatePiece::Variable(number) => Part::Variable(number),
+            };
+            if is_local {
+                named.push(part);
+            } else {
+                namespace.push(part);
+            }
+            Some(())
+        })?;
+        let local = match local {
+            LocalPattern::Below => LocalPattern::Below,
+            LocalPattern::Exact => LocalPattern::Exact,
+            LocalPattern::Any => LocalPattern::Any,
+            LocalPattern::Named(()) => LocalPattern::Named(named),
+        };
+        Some(Pattern { resource_type: SmolStr::new(resource_type), namespace, local })
+    }
+
+    /// Reads a realm; `tell` gets each segment, its number in the namespace or local name, and which of these it is.
+    pub(super) fn realm(
+        &mut self,
+        mut tell: impl FnMut(TemplatePiece<&'a [u8]>, u32, bool) -> Option<()>,
+    ) -> Option<(&'a str, LocalPattern<()>)> {
         let resource_type = self.text()?;
-        let namespace = self.parts()?;
+        self.parts(|segment, number| tell(segment, number, false))?;
         let local = match self.number()? {
             0 => LocalPattern::Below,
             1 => LocalPattern::Exact,
             2 => LocalPattern::Any,
-            _ => LocalPattern::Named(self.parts()?),
+            _ => LocalPattern::Named(self.parts(|segment, number| tell(segment, number, true))?),
         };
-        Some(Pattern { resource_type, namespace, local })
+        Some((resource_type, local))
     }
 
-    fn parts(&mut self) -> Option<Vec<Part>> {
-        let count = self.number()?;
-        (0..count).map(|_| Some(self.piece()?.map_or_else(Part::Variable, Part::Literal))).collect()
+    fn parts(&mut self, mut tell: impl FnMut(TemplatePiece<&'a [u8]>, u32) -> Option<()>) -> Option<()> {
+        let count = u32::try_from(self.number()?).ok()?;
+        (0..count).try_for_each(|number| tell(self.piece()?, number))
     }
 
-    pub(super) fn template(&mut self) -> Option<Template> {
-        let count = self.number()?;
-        let piece = |piece: Result<SmolStr, usize>| piece.map_or_else(TemplatePiece::Variable, TemplatePiece::Text);
-        Some(Template { pieces: (0..count).map(|_| self.piece().map(piece)).collect::<Option<_>>()? })
+    // Where there is mostly one thing in a list, collecting it costs more than all the rest.
+    pub(super) fn template(&mut self) -> Option<Template<&'a str>> {
+        let mut pieces = SmallVec::new();
+        for _ in 0..self.number()? {
+            pieces.push(match self.piece()? {
+                TemplatePiece::Text(bytes) => TemplatePiece::Text(text(bytes)?),
+                TemplatePiece::Variable(number) => TemplatePiece::Variable(number),
+            });
+        }
+        Some(Template { pieces })
+    }
+
+    fn piece(&mut self) -> Option<TemplatePiece<&'a [u8]>> {
+        let number = self.number()?;
+        let half = number / 2;
+        if number % 2 == 1 { Some(TemplatePiece::Variable(half)) } else { self.bytes(half).map(TemplatePiece::Text) }
     }
 
     pub(super) fn comparison(&mut self, slots: &Slots) -> Option<Comparison> {
@@ -142,17 +183,15 @@ impl Reader<'_> {
             None => Test::Never,
             Some(Operator::Equal) => {
                 let count = self.number()?;
-                Test::Equal((0..count).map(|_| self.template()).collect::<Option<_>>()?)
+                Test::Equal((0..count).map(|_| Some(self.template()?.owned())).collect::<Option<_>>()?)
             }
-            Some(Operator::FqnMatch) => Test::FqnMatch(self.realm()?),
-            Some(operator) => Test::of_template(*operator, &self.template()?)?,
+            Some(Operator::FqnMatch) => Test::FqnMatch(self.pattern()?),
+            Some(operator) => Test::of_template(*operator, &self.template()?.owned())?,
         };
         Some(Comparison::new(slots, slot, test, span))
     }
+}
 
-    /// A text, or the number of a variable.
-    fn piece(&mut self) -> Option<Result<SmolStr, usize>> {
-        let number = self.number()?;
-        if number % 2 == 1 { Some(Err(number / 2)) } else { self.bytes(number / 2).map(Ok) }
-    }
+fn text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
 }

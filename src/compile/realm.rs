@@ -1,5 +1,6 @@
 //! Realms as patterns that a name is held against (reference section 4).
 
+use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use crate::syntax::{
@@ -12,7 +13,8 @@ use crate::syntax::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pattern {
     pub(crate) resource_type: SmolStr,
-    pub(crate) namespace: Vec<Part>,
+    // Most realms are two segments deep.
+    pub(crate) namespace: SmallVec<[Part; 2]>,
     pub(crate) local: LocalPattern,
 }
 
@@ -25,11 +27,11 @@ pub(crate) enum Part {
 
 /// What stands behind the second `::` of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum LocalPattern {
+pub(crate) enum LocalPattern<P = Vec<Part>> {
     Below,
     Exact,
     Any,
-    Named(Vec<Part>),
+    Named(P),
 }
 
 /// How specific a realm is: the greater wins (reference section 6).
@@ -77,19 +79,20 @@ impl FromIterator<SmolStr> for Variables {
 impl Pattern {
     /// A policy's realm; its variables get their numbers.
     pub(crate) fn of_realm(realm: &Realm, variables: &mut Variables) -> Self {
-        let mut parts = |segments: &[Segment]| {
-            let part = |segment: &Segment| match segment {
-                Segment::Literal(name) => Part::Literal(name.text.clone()),
-                Segment::Variable(name) => Part::Variable(variables.intern(&name.text)),
-            };
-            segments.iter().map(part).collect()
+        let mut part = |segment: &Segment| match segment {
+            Segment::Literal(name) => Part::Literal(name.text.clone()),
+            Segment::Variable(name) => Part::Variable(variables.intern(&name.text)),
         };
-        let namespace = parts(&realm.namespace);
+        // For so few, collecting them costs more than making them.
+        let mut namespace = SmallVec::new();
+        for segment in &realm.namespace {
+            namespace.push(part(segment));
+        }
         let local = match &realm.local {
             Local::Below => LocalPattern::Below,
             Local::Exact => LocalPattern::Exact,
             Local::Any => LocalPattern::Any,
-            Local::Named(segments) => LocalPattern::Named(parts(segments)),
+            Local::Named(segments) => LocalPattern::Named(segments.iter().map(part).collect()),
         };
         Self { resource_type: realm.resource_type.text.clone(), namespace, local }
     }

@@ -101,15 +101,15 @@ pub(crate) enum Asserted {
     Reference(Slot),
 }
 
-/// Text with variables in it.
+/// Text with variables in it; its own, or as `Template<&str>` that of what it was read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Template {
-    pub(crate) pieces: SmallVec<[TemplatePiece; 1]>,
+pub(crate) struct Template<T = SmolStr> {
+    pub(crate) pieces: SmallVec<[TemplatePiece<T>; 1]>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum TemplatePiece {
-    Text(SmolStr),
+pub(crate) enum TemplatePiece<T = SmolStr> {
+    Text(T),
     Variable(usize),
 }
 
@@ -209,16 +209,29 @@ impl Node {
     }
 }
 
-impl Template {
+impl<T: AsRef<str>> Template<T> {
     /// The text, where no variable is in it.
     pub(crate) fn constant(&self) -> Option<&str> {
         match self.pieces.as_slice() {
             [] => Some(""),
-            [TemplatePiece::Text(text)] => Some(text),
+            [TemplatePiece::Text(text)] => Some(text.as_ref()),
             [TemplatePiece::Text(_) | TemplatePiece::Variable(_), ..] => None,
         }
     }
+}
 
+impl Template<&str> {
+    /// The same with its own text.
+    pub(crate) fn owned(&self) -> Template {
+        let piece = |piece: &TemplatePiece<&str>| match piece {
+            TemplatePiece::Text(text) => TemplatePiece::Text(SmolStr::new(text)),
+            TemplatePiece::Variable(number) => TemplatePiece::Variable(*number),
+        };
+        Template { pieces: self.pieces.iter().map(piece).collect() }
+    }
+}
+
+impl Template {
     /// The text, its variables replaced by what they are bound to. What a variable is bound to is text and is never
     /// read again, whatever stands in it.
     pub(crate) fn fill<'a>(&'a self, bound: &[&'a str]) -> std::borrow::Cow<'a, str> {

@@ -5,19 +5,23 @@ use std::{
     sync::Arc,
 };
 
+use smallvec::SmallVec;
+
 use crate::compile::{
     affix::{Affix, Affixes},
     catalogue::{Combines, claim_type, combines},
-    condition::Comparison,
     document::Document,
     index::Index,
     plan::{
         AFFIXED, Affixed, Filed, KEYED, Op, PLACE_BYTES, Plan, Production, SPECIAL, Table, UNCLEAR, UNIT_BYTES,
-        VARIABLES_MAX, WORLD, hash,
-        rule::{Laid, Rule, bindings, comparison_of, constant_affix, constants, keys, parted},
+        VARIABLES_MAX, WORLD,
+        draft::Draft,
+        hash,
+        rule::{Rule, Rules, TRIED_MAX, comparison_of, constant_affix, keys, parted},
     },
-    set::{Asserted, Gate, Numbers, Policy, Template, TemplatePiece},
+    set::Numbers,
     slots::{Slot, Slots},
+    steps::Asks,
 };
 
 /// Bytes from the start of a place to its variable child, to its named root, and to its lists of units.
@@ -32,6 +36,9 @@ const GATE_AT: u32 = 4;
 
 /// The gate that is always open: the first of all, behind the four bytes of offset 0.
 const OPEN: u32 = 4;
+
+/// Offsets of gates: of the nodes of a policy, or of what a gate joins.
+type Gates = SmallVec<[u32; 4]>;
 
 /// Lays out all policies, whose realms are in `realms` in the order of their numbers; nothing where there is more than 32
 /// bits can address.
@@ -55,8 +62,16 @@ pub(super) struct Builder<'a> {
     documents: &'a [Arc<Document>],
     numbers: &'a Numbers,
     slots: &'a Slots,
-    // By slot: whether claims of this type do more than add up on some type of resource.
-    special: Vec<bool>,
+    // By slot.
+    traits: Vec<Traits>,
+}
+
+/// What is asked of a slot time and again.
+struct Traits {
+    /// Whether claims of this type do more than add up on some type of resource.
+    is_special: bool,
+    /// Hash of the fact's issuer and type.
+    fact_type: u64,
 }
 
 impl<'a> Builder<'a> {
@@ -66,30 +81,30 @@ impl<'a> Builder<'a> {
         numbers: &'a Numbers,
         slots: &'a Slots,
     ) -> Self {
-        let is_special = |it: Slot| claim_type(slots.claim_type(it)).is_some_and(|it| it.combines != Combines::Union);
-        let special = (0..slots.count()).map(|it| is_special(Slot(it))).collect();
-        Self { plan, documents, numbers, slots, special }
+        let traits = |it: Slot| {
+            let key = slots.key(it);
+            let (issuer, of_type) = key.map_or(("", ""), |it| (it.issuer.as_str(), it.claim_type.as_str()));
+            let is_special = claim_type(of_type).is_some_and(|it| it.combines != Combines::Union);
+            Traits { is_special, fact_type: hash::fact_type(issuer, of_type) }
+        };
+        let traits = (0..slots.count()).map(|it| traits(Slot(it))).collect();
+        Self { plan, documents, numbers, slots, traits }
     }
 
     fn here(&self) -> Option<u32> {
         u32::try_from(self.plan.bytes.0.len()).ok()
     }
 
-    fn number(&mut self, number: u32) {
-        self.plan.bytes.0.extend(number.to_le_bytes());
-    }
-
-    fn count(&mut self, count: usize) -> Option<()> {
-        self.number(u32::try_from(count).ok()?);
-        Some(())
+    fn numbers<const N: usize>(&mut self, numbers: [u32; N]) {
+        self.plan.bytes.0.extend_from_slice(numbers.map(u32::to_le_bytes).as_flattened());
     }
 
     fn wide(&mut self, number: u64) {
-        self.plan.bytes.0.extend(number.to_le_bytes());
+        self.plan.bytes.0.extend_from_slice(&number.to_le_bytes());
     }
 
     fn text(&mut self, text: &str) {
-        self.plan.bytes.0.extend(text.bytes());
+        self.plan.bytes.0.extend_from_slice(text.as_bytes());
     }
 
     pub(super) fn fill(&mut self, at: u32, number: u32) -> Option<()> {
@@ -100,26 +115,20 @@ impl<'a> Builder<'a> {
 
     fn gate(&mut self, op: Op, count: usize) -> Option<u32> {
         let at = self.here()?;
-        self.number(op.number());
-        self.count(count)?;
+        self.numbers([op.number(), narrow(count)?]);
         Some(at)
     }
 
     /// Numbers the claims that a policy asserts as they stand or asks for.
-    fn claims(&mut self, policy: &Policy) -> Option<()> {
-        for node in &policy.nodes {
-            for assertion in &node.asserts {
-                let Asserted::Value(template) = &assertion.value else { continue };
-                if let Some(value) = template.constant() {
-                    self.claim(assertion.slot, value)?;
-                }
+    fn claims(&mut self, policy: &mut Draft<'_>) -> Option<()> {
+        let mut asserts = policy.asserts.iter_mut().peekable();
+        for (at, node) in policy.nodes.iter().enumerate() {
+            while let Some(it) = asserts.next_if(|it| it.node == at) {
+                it.claim = it.constant().map_or(Some(None), |value| self.claim(it.slot, value).map(Some))?;
             }
-            if let Gate::Compare(comparison) = &node.gate
-                && !self.slots.is_fact(comparison.slot)
-            {
-                for value in constants(comparison).unwrap_or_default() {
-                    self.claim(comparison.slot, value)?;
-                }
+            let Some(slot) = node.slot().filter(|it| !self.slots.is_fact(*it)) else { continue };
+            for value in node.constants().unwrap_or_default() {
+                self.claim(slot, value)?;
             }
         }
         Some(())
@@ -131,8 +140,7 @@ impl<'a> Builder<'a> {
             return Some(claim);
         }
         let at = self.here()?;
-        self.count(claim_type.len())?;
-        self.count(value.len())?;
+        self.numbers([narrow(claim_type.len())?, narrow(value.len())?]);
         self.text(claim_type);
         self.text(value);
         let Plan { bytes, claims, .. } = &mut self.plan;
@@ -152,7 +160,10 @@ impl<'a> Builder<'a> {
             let at = self.place(place.edge.as_ref().map(|it| (parent, it.segment.as_str())))?;
             offsets.push(at);
             for (list, field) in [(place.below, BELOW_AT), (place.exact, EXACT_AT), (place.any, ANY_AT)] {
-                let numbers: Vec<u32> = index.list(list).map(u32::try_from).collect::<Result<_, _>>().ok()?;
+                let mut numbers: SmallVec<[u32; 8]> = SmallVec::new();
+                for number in index.list(list) {
+                    numbers.push(narrow(number)?);
+                }
                 let units = self.units(&numbers)?;
                 self.fill(at.checked_add(field)?, units)?;
             }
@@ -171,9 +182,7 @@ impl<'a> Builder<'a> {
     pub(super) fn place(&mut self, edge: Option<(u32, &str)>) -> Option<u32> {
         let at = self.here()?;
         let (parent, segment) = edge.unwrap_or((WORLD, ""));
-        self.number(parent);
-        self.count(segment.len())?;
-        (0..5).for_each(|_| self.number(0));
+        self.numbers([parent, narrow(segment.len())?, 0, 0, 0, 0, 0]);
         debug_assert_eq!(self.here(), Some(at.saturating_add(PLACE_BYTES)));
         self.text(segment);
         if edge.is_some() {
@@ -185,12 +194,13 @@ impl<'a> Builder<'a> {
 
     /// The policies on one realm as units: one for each way in which its variables are the same.
     pub(super) fn units(&mut self, numbers: &[u32]) -> Option<u32> {
-        let mut all = Vec::with_capacity(numbers.len());
+        let mut all: SmallVec<[Draft<'_>; 1]> = SmallVec::with_capacity(numbers.len());
         for number in numbers {
             let (document, at) = self.numbers.document(*number)?;
-            let policy = self.documents.get(document)?.policy(at, self.slots)?;
-            self.claims(&policy)?;
-            all.push(Laid { number: *number, bindings: bindings(&policy.realm), policy });
+            all.push(Draft::new(*number));
+            let policy = all.last_mut()?;
+            policy.read(self.documents.get(document)?, at)?;
+            self.claims(policy)?;
         }
         all.sort_by(|a, b| a.bindings.cmp(&b.bindings));
         let mut next = 0;
@@ -200,47 +210,34 @@ impl<'a> Builder<'a> {
         Some(next)
     }
 
-    fn unit(&mut self, next: u32, policies: &[Laid]) -> Option<u32> {
+    fn unit(&mut self, next: u32, policies: &[Draft<'_>]) -> Option<u32> {
         let at = self.here()?;
         let bindings = policies.first()?.bindings.as_slice();
-        let mut rules = Vec::new();
         let is_clear = bindings.iter().all(|(variable, _)| *variable < VARIABLES_MAX);
-        let mut flags = if is_clear { 0 } else { UNCLEAR };
-        for (index, it) in policies.iter().enumerate().filter(|_| is_clear) {
-            self.rules(index, &it.policy, &mut rules, &mut flags)?;
-        }
-        rules.sort_by_key(|it| it.claim);
+        let (rules, mut flags) = if is_clear { self.rules(policies) } else { (Rules::new(), UNCLEAR) };
         let (tried, found) = parted(rules);
-        let (keyed, affixed): (Vec<Rule>, Vec<Rule>) =
-            found.into_iter().partition(|it| comparison_of(it, policies).is_some_and(|it| constants(it).is_some()));
+        let (keyed, affixed): (Rules, Rules) =
+            found.into_iter().partition(|it| comparison_of(it, policies).is_some_and(|it| it.constants().is_some()));
         if !keyed.is_empty() {
             flags |= KEYED;
         }
         if !affixed.is_empty() {
             flags |= AFFIXED;
         }
-        self.number(next);
-        self.number(flags);
-        self.count(bindings.len())?;
-        self.count(tried.len())?;
-        self.count(policies.len())?;
+        self.numbers([next, flags, narrow(bindings.len())?, narrow(tried.len())?, narrow(policies.len())?]);
         debug_assert_eq!(self.here(), Some(at.saturating_add(UNIT_BYTES)));
         for (variable, segment) in bindings {
-            self.count(*variable)?;
-            self.number(*segment);
+            self.numbers([narrow(*variable)?, *segment]);
         }
         let number_of = |rule: &Rule| policies.get(rule.policy).map(|it| it.number);
         let productions = self.here()?;
         for rule in &tried {
-            self.number(rule.claim);
-            self.number(0);
-            self.number(number_of(rule)?);
-            self.count(rule.place)?;
+            self.numbers([rule.claim, 0, number_of(rule)?, narrow(rule.place)?]);
         }
         for it in policies {
-            self.number(it.number);
+            self.numbers([it.number]);
         }
-        let mut gates = Vec::with_capacity(policies.len());
+        let mut gates: SmallVec<[Gates; 1]> = SmallVec::with_capacity(policies.len());
         for it in policies {
             gates.push(self.gates(it)?);
         }
@@ -250,16 +247,18 @@ impl<'a> Builder<'a> {
         }
         let production = |rule: &Rule| {
             let (gate, policy) = (gate_of(rule)?, number_of(rule)?);
-            Some(Production { claim: rule.claim, gate, policy, place: u32::try_from(rule.place).ok()? })
+            Some(Production { claim: rule.claim, gate, policy, place: narrow(rule.place)? })
         };
-        let mut by_key: BTreeMap<(u32, u64), Vec<Production>> = BTreeMap::new();
-        for rule in &keyed {
-            for fact in self.facts_of(rule, policies) {
-                by_key.entry((rule.claim, fact)).or_default().push(production(rule)?);
+        if !keyed.is_empty() {
+            let mut by_key: BTreeMap<(u32, u64), Vec<Production>> = BTreeMap::new();
+            for rule in &keyed {
+                for fact in self.facts_of(rule, policies) {
+                    by_key.entry((rule.claim, fact)).or_default().push(production(rule)?);
+                }
             }
-        }
-        for ((claim, fact), filed) in by_key {
-            self.filed(at, claim, fact, &filed)?;
+            for ((claim, fact), filed) in by_key {
+                self.filed(at, claim, fact, &filed)?;
+            }
         }
         if !affixed.is_empty() {
             let by_part = self.by_part(&affixed, policies, production)?;
@@ -272,7 +271,7 @@ impl<'a> Builder<'a> {
     fn by_part(
         &self,
         rules: &[Rule],
-        policies: &[Laid],
+        policies: &[Draft<'_>],
         production: impl Fn(&Rule) -> Option<Production>,
     ) -> Option<Arc<[Affixed]>> {
         let mut by_slot: BTreeMap<Slot, Vec<(Affix<'_>, Filed)>> = BTreeMap::new();
@@ -280,7 +279,7 @@ impl<'a> Builder<'a> {
             let comparison = comparison_of(rule, policies)?;
             let affix = constant_affix(comparison)?;
             let filed = Filed { rule: production(rule)?, text: affix.text.as_ref().into() };
-            by_slot.entry(comparison.slot).or_default().push((affix, filed));
+            by_slot.entry(comparison.slot()?).or_default().push((affix, filed));
         }
         let affixed = |(slot, all)| Some(Affixed { of_type: self.fact_type(slot), rules: Affixes::new(all)? });
         by_slot.into_iter().map(affixed).collect()
@@ -289,14 +288,11 @@ impl<'a> Builder<'a> {
     /// Rules that a unit has for those who bring a fact.
     fn filed(&mut self, unit: u32, claim: u32, fact: u64, rules: &[Production]) -> Option<()> {
         let at = self.here()?;
-        self.number(unit);
-        self.number(claim);
+        self.numbers([unit, claim]);
         self.wide(fact);
-        self.count(rules.len())?;
+        self.numbers([narrow(rules.len())?]);
         for rule in rules {
-            self.number(rule.gate);
-            self.number(rule.policy);
-            self.number(rule.place);
+            self.numbers([rule.gate, rule.policy, rule.place]);
         }
         let Plan { bytes, keyed, .. } = &mut self.plan;
         keyed.insert(hash::key(unit, claim, fact), at, |it| bytes.hash_of_key(it).unwrap_or_default());
@@ -304,29 +300,31 @@ impl<'a> Builder<'a> {
     }
 
     /// The facts of which a rule needs one.
-    fn facts_of(&self, rule: &Rule, policies: &[Laid]) -> Vec<u64> {
-        let Some(comparison) = comparison_of(rule, policies) else { return Vec::new() };
-        constants(comparison).unwrap_or_default().into_iter().map(|it| self.fact(comparison.slot, it)).collect()
+    fn facts_of(&self, rule: &Rule, policies: &[Draft<'_>]) -> Vec<u64> {
+        let comparison = comparison_of(rule, policies);
+        let Some((comparison, slot)) = comparison.and_then(|it| Some((it, it.slot()?))) else { return Vec::new() };
+        comparison.constants().unwrap_or_default().into_iter().map(|it| self.fact(slot, it)).collect()
     }
 
-    /// What a policy asserts, and whether it asserts more than what adds up.
-    fn rules(&self, index: usize, of: &Policy, rules: &mut Vec<Rule>, flags: &mut u32) -> Option<()> {
-        let keys = keys(of, self.slots);
-        for (node, it) in of.nodes.iter().enumerate() {
-            for assertion in &it.asserts {
-                let claim_type = self.slots.claim_type(assertion.slot);
-                let is_special = self.special.get(assertion.slot.0).is_none_or(|it| *it);
-                if is_special && combines(claim_type, &of.realm.resource_type) != Combines::Union {
-                    *flags |= SPECIAL;
+    /// What the policies of a unit assert, ascending by claim, and whether that is more than what adds up.
+    fn rules(&self, policies: &[Draft<'_>]) -> (Rules, u32) {
+        let count = policies.iter().map(|it| it.asserts.len()).sum();
+        let mut rules = Rules::with_capacity(count);
+        let mut flags = 0;
+        for (policy, of) in policies.iter().enumerate() {
+            // Few rules are all tried, whatever they could be found by.
+            let keys = if count <= TRIED_MAX { Vec::new() } else { keys(of, self.slots) };
+            for it in &of.asserts {
+                let is_special = self.traits.get(it.slot.0).is_none_or(|it| it.is_special);
+                if is_special && combines(self.slots.claim_type(it.slot), of.resource_type) != Combines::Union {
+                    flags |= SPECIAL;
                 }
-                let Asserted::Value(template) = &assertion.value else { continue };
-                let Some(value) = template.constant() else { continue };
-                let claim = self.plan.claim(claim_type, value)?;
-                let key = keys.get(node).copied().flatten().map(|it| it.1);
-                rules.push(Rule { claim, policy: index, node, place: assertion.offset, key });
+                let key = keys.get(it.node).copied().flatten().map(|it| it.1);
+                rules.extend(it.claim.map(|claim| Rule { claim, policy, node: it.node, place: it.offset, key }));
             }
         }
-        Some(())
+        rules.sort_by_key(|it| it.claim);
+        (rules, flags)
     }
 
     fn fact(&self, slot: Slot, value: &str) -> u64 {
@@ -334,34 +332,34 @@ impl<'a> Builder<'a> {
     }
 
     fn fact_type(&self, slot: Slot) -> u64 {
-        let (issuer, claim_type) =
-            self.slots.key(slot).map_or(("", ""), |it| (it.issuer.as_str(), it.claim_type.as_str()));
-        hash::fact_type(issuer, claim_type)
+        self.traits.get(slot.0).map_or(0, |it| it.fact_type)
     }
 
     /// The gates of a policy's nodes, each of which is written once.
-    fn gates(&mut self, of: &Laid) -> Option<Vec<u32>> {
-        let mut gates: Vec<u32> = Vec::with_capacity(of.policy.nodes.len());
-        for it in &of.policy.nodes {
-            let gate = match &it.gate {
-                Gate::Compare(comparison) => self.comparison(of.number, comparison)?,
-                Gate::All(inputs) => {
-                    let mut inputs = inputs_of(&gates, inputs)?;
-                    inputs.retain(|it| *it != OPEN);
-                    self.joined(Op::All, &inputs)?
-                }
-                Gate::Any(inputs) => {
-                    let inputs = inputs_of(&gates, inputs)?;
-                    self.joined(Op::Any, &inputs)?
-                }
+    fn gates(&mut self, of: &Draft<'_>) -> Option<Gates> {
+        let mut gates = Gates::with_capacity(of.nodes.len());
+        for it in &of.nodes {
+            let gate = match it {
+                Asks::Equal { slot, .. } => self.comparison(of.number, *slot, it)?,
+                Asks::Compare(comparison) => self.comparison(of.number, comparison.slot, it)?,
+                Asks::All(inputs) => self.joined(Op::All, inputs, &gates)?,
+                Asks::Any(inputs) => self.joined(Op::Any, inputs, &gates)?,
             };
             gates.push(gate);
         }
         Some(gates)
     }
 
-    fn joined(&mut self, op: Op, inputs: &[u32]) -> Option<u32> {
-        match inputs {
+    /// A gate of nodes that stand before. Of all of them those that are always open say nothing.
+    fn joined(&mut self, op: Op, inputs: &[usize], gates: &[u32]) -> Option<u32> {
+        let mut offsets = Gates::new();
+        for input in inputs {
+            let gate = *gates.get(*input)?;
+            if op != Op::All || gate != OPEN {
+                offsets.push(gate);
+            }
+        }
+        match offsets.as_slice() {
             [] if op == Op::All => Some(OPEN),
             [only] => Some(*only),
             several => self.joined_of(op, several),
@@ -372,50 +370,47 @@ impl<'a> Builder<'a> {
     fn joined_of(&mut self, op: Op, offsets: &[u32]) -> Option<u32> {
         let gate = self.gate(op, offsets.len())?;
         for offset in offsets {
-            self.number(*offset);
+            self.numbers([*offset]);
         }
         Some(gate)
     }
 
-    fn comparison(&mut self, policy: u32, comparison: &Comparison) -> Option<u32> {
-        let slot = comparison.slot;
-        let constants = constants(comparison);
-        if !self.slots.is_fact(comparison.slot) {
+    fn comparison(&mut self, policy: u32, slot: Slot, asks: &Asks<'_>) -> Option<u32> {
+        let constants = asks.constants();
+        if !self.slots.is_fact(slot) {
             let is_changing = self.plan.changing.binary_search(&slot).is_ok();
             let Some(values) = constants.filter(|_| !is_changing) else { return self.gate(Op::Unclear, 0) };
             let claim_type = self.slots.claim_type(slot);
-            let claims: Vec<u32> = values.iter().map(|it| self.plan.claim(claim_type, it)).collect::<Option<_>>()?;
+            let claims: Gates = values.iter().map(|it| self.plan.claim(claim_type, it)).collect::<Option<_>>()?;
             return self.joined_of(Op::Claim, &claims);
         }
         if let Some(values) = constants {
             let gate = self.gate(Op::Fact, values.len())?;
-            self.count(slot.0)?;
+            self.numbers([narrow(slot.0)?]);
             for value in values {
                 self.wide(self.fact(slot, value));
-                self.count(value.len())?;
+                self.numbers([narrow(value.len())?]);
                 self.text(value);
             }
             return Some(gate);
         }
-        if let Some([Template { pieces }]) = comparison.equal_to()
-            && let [TemplatePiece::Variable(variable)] = pieces.as_slice()
-        {
+        if let Some(variable) = asks.variable() {
             let gate = self.gate(Op::Bound, 1)?;
-            self.count(slot.0)?;
+            self.numbers([narrow(slot.0)?]);
             self.wide(self.fact_type(slot));
-            self.count(*variable)?;
+            self.numbers([narrow(variable)?]);
             return Some(gate);
         }
-        let Some(number) = comparison.number else { return self.gate(Op::Unclear, 0) };
+        let number = if let Asks::Compare(comparison) = asks { comparison.number } else { None };
+        let Some(number) = number else { return self.gate(Op::Unclear, 0) };
         let gate = self.gate(Op::Other, 1)?;
         self.wide(self.fact_type(slot));
-        self.number(policy);
-        self.count(number)?;
+        self.numbers([policy, narrow(number)?]);
         Some(gate)
     }
 }
 
-/// Gates of nodes that stand before.
-fn inputs_of(gates: &[u32], inputs: &[usize]) -> Option<Vec<u32>> {
-    inputs.iter().map(|it| gates.get(*it).copied()).collect()
+/// As it is written; nothing where 32 bits cannot hold it.
+fn narrow(number: usize) -> Option<u32> {
+    u32::try_from(number).ok()
 }

@@ -93,14 +93,14 @@ impl Affixed {
         let mut all = Vec::new();
         for _ in 0..count {
             let stands = *STANDS.get(from.number()?)?;
-            let text: Box<str> = from.text()?.as_str().into();
+            let text = from.text()?;
             let rule = Production {
                 claim: from.narrow()?,
                 gate: from.narrow()?,
                 policy: from.narrow()?,
                 place: from.narrow()?,
             };
-            all.push((Affix { stands, text: text.to_string().into() }, Filed { rule, text }));
+            all.push((Affix { stands, text: text.into() }, Filed { rule, text: text.into() }));
         }
         Some(Self { of_type, rules: Affixes::new(all)? })
     }

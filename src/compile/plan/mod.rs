@@ -18,6 +18,7 @@
 //! ```
 
 mod build;
+mod draft;
 pub(crate) mod hash;
 mod kept;
 mod patch;

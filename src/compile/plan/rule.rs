@@ -1,31 +1,15 @@
 //! The rules of one realm, before they are written: which are tried one by one, and what the others are found by.
 
-use std::sync::Arc;
-
 use foldhash::{HashMap, HashMapExt};
+use smallvec::SmallVec;
 
-use crate::compile::{
-    affix::Affix,
-    condition::Comparison,
-    plan::IN_LOCAL,
-    realm::{LocalPattern, Part, Pattern},
-    set::{Gate, Policy, Template},
-    slots::Slots,
-};
+use crate::compile::{affix::Affix, plan::draft::Draft, slots::Slots, steps::Asks};
 
 /// Rules of one unit that assert one claim, up to which they are tried one by one.
-const TRIED_MAX: usize = 8;
+pub(super) const TRIED_MAX: usize = 8;
 
 /// Values up to which a comparison is what rules are found by: each is filed under all of them.
 const KEYS_MAX: usize = 8;
-
-/// A policy that is being laid out.
-pub(super) struct Laid {
-    pub(super) number: u32,
-    /// Each variable with the segments that it stands for.
-    pub(super) bindings: Vec<(usize, u32)>,
-    pub(super) policy: Arc<Policy>,
-}
 
 /// A rule that asserts a claim, before it has an offset.
 pub(super) struct Rule {
@@ -38,62 +22,48 @@ pub(super) struct Rule {
     pub(super) key: Option<usize>,
 }
 
+/// Mostly one.
+pub(super) type Rules = SmallVec<[Rule; 1]>;
+
 /// For each node the comparison of a fact without which it is not true, behind how little that says: how many values it
 /// is true of, or more than that where it asks for a part of a value.
-pub(super) fn keys(policy: &Policy, slots: &Slots) -> Vec<Option<(usize, usize)>> {
+pub(super) fn keys(policy: &Draft<'_>, slots: &Slots) -> Vec<Option<(usize, usize)>> {
     let mut keys: Vec<Option<(usize, usize)>> = Vec::with_capacity(policy.nodes.len());
     for (at, node) in policy.nodes.iter().enumerate() {
-        keys.push(match &node.gate {
-            Gate::Compare(comparison) if slots.is_fact(comparison.slot) => {
-                let count = constants(comparison).map(|it| it.len()).filter(|it| (1..=KEYS_MAX).contains(it));
-                let by_part = || constant_affix(comparison).map(|_| KEYS_MAX.saturating_add(1));
-                count.or_else(by_part).map(|it| (it, at))
+        keys.push(match node {
+            Asks::Equal { slot, .. } if slots.is_fact(*slot) => {
+                let count = node.constants().map(|it| it.len()).filter(|it| (1..=KEYS_MAX).contains(it));
+                count.map(|it| (it, at))
+            }
+            Asks::Compare(comparison) if slots.is_fact(comparison.slot) => {
+                constant_affix(node).map(|_| (KEYS_MAX.saturating_add(1), at))
             }
             // Inputs stand before the node that has them.
-            Gate::All(inputs) => inputs.iter().filter_map(|it| keys.get(*it).copied().flatten()).min(),
-            Gate::Compare(_) | Gate::Any(_) => None,
+            Asks::All(inputs) => inputs.iter().filter_map(|it| keys.get(*it).copied().flatten()).min(),
+            Asks::Equal { .. } | Asks::Compare(_) | Asks::Any(_) => None,
         });
     }
     keys
 }
 
-/// Each variable with the segments that it stands for.
-pub(super) fn bindings(realm: &Pattern) -> Vec<(usize, u32)> {
-    let named = match &realm.local {
-        LocalPattern::Named(parts) => parts.as_slice(),
-        LocalPattern::Below | LocalPattern::Exact | LocalPattern::Any => &[],
-    };
-    let places = realm.namespace.iter().zip(0_u32..).chain(named.iter().zip(IN_LOCAL..));
-    let bound = places.filter_map(|(part, at)| match part {
-        Part::Variable(number) => Some((*number, at)),
-        Part::Literal(_) => None,
-    });
-    bound.collect()
-}
-
 /// The comparison that a rule is found by.
-pub(super) fn comparison_of<'a>(rule: &Rule, policies: &'a [Laid]) -> Option<&'a Comparison> {
-    match &policies.get(rule.policy)?.policy.node(rule.key?)?.gate {
-        Gate::Compare(comparison) => Some(comparison),
-        Gate::All(_) | Gate::Any(_) => None,
-    }
+pub(super) fn comparison_of<'a, 'd>(rule: &Rule, policies: &'d [Draft<'a>]) -> Option<&'d Asks<'a>> {
+    policies.get(rule.policy)?.nodes.get(rule.key?)
 }
 
 /// The part of a value that a comparison asks for, whoever asks.
-pub(super) fn constant_affix(comparison: &Comparison) -> Option<Affix<'_>> {
-    comparison.affix(None)
-}
-
-/// The texts that a comparison is true of, where it is of no others.
-pub(super) fn constants(comparison: &Comparison) -> Option<Vec<&str>> {
-    comparison.equal_to()?.iter().map(Template::constant).collect()
+pub(super) fn constant_affix<'d>(comparison: &'d Asks<'_>) -> Option<Affix<'d>> {
+    match comparison {
+        Asks::Compare(comparison) => comparison.affix(None),
+        Asks::Equal { .. } | Asks::All(_) | Asks::Any(_) => None,
+    }
 }
 
 /// Rules that are tried one by one, and those that are found by a fact or a part of it: where many
 /// assert one claim. Both stay ascending.
-pub(super) fn parted(rules: Vec<Rule>) -> (Vec<Rule>, Vec<Rule>) {
+pub(super) fn parted(rules: Rules) -> (Rules, Rules) {
     if rules.len() <= TRIED_MAX {
-        return (rules, Vec::new());
+        return (rules, Rules::new());
     }
     let mut counts: HashMap<u32, usize> = HashMap::new();
     for rule in rules.iter().filter(|it| it.key.is_some()) {

@@ -1,0 +1,109 @@
+//! One policy on its way from its document into the layout: what it says, where its document has it.
+//!
+//! A large set is made of small policies, so what one of them takes is room for one rule with one condition, and more only
+//! where it says more.
+
+use smallvec::SmallVec;
+
+use crate::compile::{
+    document::Document,
+    plan::IN_LOCAL,
+    set::{Template, TemplatePiece},
+    slots::Slot,
+    steps::{Asks, Says, Step},
+};
+
+/// Each variable with the segments that it stands for.
+pub(super) type Bindings = SmallVec<[(usize, u32); 1]>;
+
+/// A policy that is being laid out.
+pub(super) struct Draft<'a> {
+    pub(super) number: u32,
+    pub(super) resource_type: &'a str,
+    pub(super) bindings: Bindings,
+    // As in `Policy`.
+    pub(super) nodes: SmallVec<[Asks<'a>; 3]>,
+    // INVARIANT (order): ascending by node, those of a node in the order of the text.
+    pub(super) asserts: SmallVec<[Claimed<'a>; 1]>,
+}
+
+/// Something that a node asserts.
+pub(super) struct Claimed<'a> {
+    pub(super) node: usize,
+    pub(super) slot: Slot,
+    pub(super) offset: usize,
+    value: Says<'a>,
+    /// The claim in the layout, once it is there.
+    pub(super) claim: Option<u32>,
+}
+
+impl<'a> Draft<'a> {
+    /// Of a policy that is still to be read.
+    pub(super) fn new(number: u32) -> Self {
+        Self { number, resource_type: "", bindings: SmallVec::new(), nodes: SmallVec::new(), asserts: SmallVec::new() }
+    }
+
+    /// Reads the policy out of its document, where it stays.
+    pub(super) fn read(&mut self, document: &'a Document, at: usize) -> Option<()> {
+        let bindings = &mut self.bindings;
+        let (resource_type, mut steps) = document.steps(at, |variable, segment, is_local| {
+            bindings.push((variable, if is_local { segment | IN_LOCAL } else { segment }));
+        })?;
+        self.resource_type = resource_type;
+        while !steps.is_at_end() {
+            match steps.next()? {
+                Step::Node(asks) => self.nodes.push(asks),
+                Step::Asserts { node, slot, offset, value } => {
+                    self.asserts.push(Claimed { node, slot, offset, value, claim: None });
+                }
+            }
+        }
+        if self.asserts.len() > 1 {
+            self.asserts.sort_by_key(|it| it.node);
+        }
+        Some(())
+    }
+}
+
+impl Claimed<'_> {
+    /// What is asserted, where it is the same for everyone.
+    pub(super) fn constant(&self) -> Option<&str> {
+        match &self.value {
+            Says::Value(template) => template.constant(),
+            Says::Reference(_) => None,
+        }
+    }
+}
+
+impl Asks<'_> {
+    /// What a comparison is of.
+    pub(super) fn slot(&self) -> Option<Slot> {
+        match self {
+            Self::All(_) | Self::Any(_) => None,
+            Self::Equal { slot, .. } => Some(*slot),
+            Self::Compare(comparison) => Some(comparison.slot),
+        }
+    }
+
+    /// The texts that a comparison is true of, where it is of no others.
+    pub(super) fn constants(&self) -> Option<SmallVec<[&str; 2]>> {
+        match self {
+            Self::Equal { values, .. } => {
+                let mut constants = SmallVec::new();
+                for value in values {
+                    constants.push(value.constant()?);
+                }
+                Some(constants)
+            }
+            // What is equal to texts is packed as that.
+            Self::Compare(_) | Self::All(_) | Self::Any(_) => None,
+        }
+    }
+
+    /// The variable whose value a comparison is true of, where it is of no other.
+    pub(super) fn variable(&self) -> Option<usize> {
+        let Self::Equal { values, .. } = self else { return None };
+        let [Template { pieces }] = values.as_slice() else { return None };
+        if let [TemplatePiece::Variable(variable)] = pieces.as_slice() { Some(*variable) } else { None }
+    }
+}
