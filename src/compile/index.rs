@@ -1,9 +1,9 @@
 //! The realms of a set as a tree of segments: finding the policies that speak of a name is a walk over its segments.
 
-use std::hash::BuildHasher;
+use std::{hash::BuildHasher, num::NonZeroU32};
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
+use hashbrown::{HashTable, hash_table::Entry};
 use smol_str::SmolStr;
 
 use crate::{
@@ -19,11 +19,29 @@ use crate::{
 pub(crate) struct Index {
     // INVARIANT (order): a place stands behind the one that it is reached from.
     places: Vec<Place>,
-    /// The places under literal segments, by parent and segment.
-    edges: HashTable<usize>,
+    /// The places under literal segments behind the hashes of parent and segment, by these.
+    edges: HashTable<(u64, At)>,
     state: RandomState,
+    /// The place of the resource type that was met last.
+    last: Option<At>,
     // By policy: the one that was filed behind it in the same list.
-    next: Vec<Option<usize>>,
+    next: Vec<Option<At>>,
+}
+
+/// The number of a place or of a policy. In one of a hundred thousand places each byte counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct At(NonZeroU32);
+
+impl At {
+    /// More than 32 bits can number are never laid out (`Numbers`).
+    fn of(index: usize) -> Self {
+        let behind = u32::try_from(index.saturating_add(1)).ok().and_then(NonZeroU32::new);
+        Self(behind.unwrap_or(NonZeroU32::MAX))
+    }
+
+    pub(crate) fn index(self) -> usize {
+        usize::try_from(self.0.get()).unwrap_or(usize::MAX).saturating_sub(1)
+    }
 }
 
 /// A pattern of namespaces, or of local names behind one, and the policies on it.
@@ -31,31 +49,40 @@ pub(crate) struct Index {
 pub(crate) struct Place {
     /// None for roots of local names, and for what variables lead to.
     pub(crate) edge: Option<Edge>,
-    pub(crate) variable: Option<usize>,
+    pub(crate) variable: Option<At>,
     /// The root of the local names.
-    pub(crate) named: Option<usize>,
+    pub(crate) named: Option<At>,
     /// On this and all below it.
     pub(crate) below: List,
     pub(crate) exact: List,
     pub(crate) any: List,
+    /// Where a literal segment led to last: of policies that stand side by side most begin with the same.
+    last: Option<At>,
 }
 
 /// The place above, and the segment or resource type that leads from there.
 #[derive(Debug)]
 pub(crate) struct Edge {
     /// None above the resource types.
-    pub(crate) parent: Option<usize>,
+    pub(crate) parent: Option<At>,
     pub(crate) segment: SmolStr,
 }
 
 /// Policies, ascending.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct List(Option<(usize, usize)>);
+pub(crate) struct List(Option<(At, At)>);
+
+impl List {
+    /// Whether no policy is on it.
+    pub(crate) fn is_empty(self) -> bool {
+        self.0.is_none()
+    }
+}
 
 impl Index {
     /// Files a policy under its realm. They come in their order, from 0 on.
     pub(crate) fn insert(&mut self, realm: &Pattern) {
-        let policy = self.next.len();
+        let policy = At::of(self.next.len());
         self.next.push(None);
         let root = self.child_of(None, &realm.resource_type);
         let mut at = self.walk(root, &realm.namespace);
@@ -63,7 +90,7 @@ impl Index {
             at = self.branch(at, |it| &mut it.named);
             at = self.walk(at, parts);
         }
-        let Some(place) = self.places.get_mut(at) else { return };
+        let Some(place) = self.places.get_mut(at.index()) else { return };
         let list = match &realm.local {
             LocalPattern::Below | LocalPattern::Named(_) => &mut place.below,
             LocalPattern::Exact => &mut place.exact,
@@ -71,40 +98,57 @@ impl Index {
         };
         let before = list.0.map(|(_, last)| last);
         list.0 = Some((list.0.map_or(policy, |(first, _)| first), policy));
-        if let Some(next) = before.and_then(|it| self.next.get_mut(it)) {
+        if let Some(next) = before.and_then(|it| self.next.get_mut(it.index())) {
             *next = Some(policy);
         }
     }
 
-    fn walk(&mut self, from: usize, parts: &[Part]) -> usize {
+    fn walk(&mut self, from: At, parts: &[Part]) -> At {
         parts.iter().fold(from, |at, part| match part {
             Part::Literal(text) => self.child_of(Some(at), text),
             Part::Variable(_) => self.branch(at, |it| &mut it.variable),
         })
     }
 
-    fn child_of(&mut self, parent: Option<usize>, segment: &SmolStr) -> usize {
-        if let Some(child) = self.find_child(parent, segment) {
-            return child;
+    fn child_of(&mut self, parent: Option<At>, segment: &SmolStr) -> At {
+        let last = parent.map_or(self.last, |it| self.places.get(it.index())?.last);
+        let is_last = |it: &At| self.edge(*it).is_some_and(|it| it.segment == *segment);
+        if let Some(last) = last.filter(is_last) {
+            return last;
         }
-        let child = self.add(Some(Edge { parent, segment: segment.clone() }));
-        let hash = |of: &Edge| self.state.hash_one((of.parent, of.segment.as_str()));
-        let of_place = |at: &usize| self.places.get(*at).and_then(|it| it.edge.as_ref()).map_or(0, hash);
-        self.edges.insert_unique(of_place(&child), child, of_place);
+        let hash = self.state.hash_one((parent, segment.as_str()));
+        let next = At::of(self.places.len());
+        let is_it = |(its, at): &(u64, At)| *its == hash && is_between(&self.places, *at, parent, segment);
+        let child = match self.edges.entry(hash, is_it, |(its, _)| *its) {
+            Entry::Occupied(child) => child.get().1,
+            Entry::Vacant(room) => {
+                room.insert((hash, next));
+                self.add(Some(Edge { parent, segment: segment.clone() }))
+            }
+        };
+        let last = match parent {
+            Some(parent) => self.places.get_mut(parent.index()).map(|it| &mut it.last),
+            None => Some(&mut self.last),
+        };
+        if let Some(last) = last {
+            *last = Some(child);
+        }
         child
     }
 
-    fn find_child(&self, parent: Option<usize>, segment: &str) -> Option<usize> {
-        let is_it = |at: &usize| {
-            let edge = self.places.get(*at).and_then(|it| it.edge.as_ref());
-            edge.is_some_and(|it| it.parent == parent && it.segment == segment)
-        };
-        self.edges.find(self.state.hash_one((parent, segment)), is_it).copied()
+    fn find_child(&self, parent: Option<At>, segment: &str) -> Option<At> {
+        let hash = self.state.hash_one((parent, segment));
+        let found = self.edges.find(hash, |(_, at)| is_between(&self.places, *at, parent, segment));
+        found.map(|(_, at)| *at)
     }
 
-    fn branch(&mut self, at: usize, field: fn(&mut Place) -> &mut Option<usize>) -> usize {
-        let next = self.places.len();
-        let Some(branch) = self.places.get_mut(at).map(field) else { return at };
+    fn edge(&self, at: At) -> Option<&Edge> {
+        self.places.get(at.index())?.edge.as_ref()
+    }
+
+    fn branch(&mut self, at: At, field: fn(&mut Place) -> &mut Option<At>) -> At {
+        let next = At::of(self.places.len());
+        let Some(branch) = self.places.get_mut(at.index()).map(field) else { return at };
         if let Some(branch) = *branch {
             return branch;
         }
@@ -112,9 +156,10 @@ impl Index {
         self.add(None)
     }
 
-    fn add(&mut self, edge: Option<Edge>) -> usize {
+    fn add(&mut self, edge: Option<Edge>) -> At {
+        let at = At::of(self.places.len());
         self.places.push(Place { edge, ..Place::default() });
-        self.places.len().saturating_sub(1)
+        at
     }
 
     /// In the order in which they were met.
@@ -124,7 +169,8 @@ impl Index {
 
     /// The policies of a list.
     pub(crate) fn list(&self, list: List) -> impl Iterator<Item = usize> {
-        std::iter::successors(list.0.map(|(first, _)| first), |it| self.next.get(*it).copied().flatten())
+        let all = std::iter::successors(list.0.map(|(first, _)| first), |it| *self.next.get(it.index())?);
+        all.map(At::index)
     }
 
     /// How many policies were filed.
@@ -145,20 +191,26 @@ impl Index {
     }
 }
 
+/// Whether a place is where a segment leads to.
+fn is_between(places: &[Place], at: At, parent: Option<At>, segment: &str) -> bool {
+    let edge = places.get(at.index()).and_then(|it| it.edge.as_ref());
+    edge.is_some_and(|it| it.parent == parent && it.segment == segment)
+}
+
 impl Tree for Index {
-    type At = usize;
+    type At = At;
     type List = List;
 
-    fn root(&self, resource_type: &str) -> Option<usize> {
+    fn root(&self, resource_type: &str) -> Option<At> {
         self.find_child(None, resource_type)
     }
 
-    fn child(&self, at: usize, segment: &str) -> Option<usize> {
+    fn child(&self, at: At, segment: &str) -> Option<At> {
         self.find_child(Some(at), segment)
     }
 
-    fn standing(&self, at: usize) -> Option<Standing<usize, List>> {
-        let Place { variable, named, below, exact, any, .. } = *self.places.get(at)?;
+    fn standing(&self, at: At) -> Option<Standing<At, List>> {
+        let Place { variable, named, below, exact, any, .. } = *self.places.get(at.index())?;
         Some(Standing { variable, named, below, exact, any })
     }
 }

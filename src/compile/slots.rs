@@ -21,6 +21,9 @@ pub(crate) struct Slots {
     state: RandomState,
     // By number.
     keys: Vec<Key>,
+    // What was asked for last, with an issuer and without: mostly it is asked for again.
+    last: Option<Slot>,
+    last_alone: Option<Slot>,
 }
 
 /// What a slot stands for.
@@ -39,9 +42,16 @@ impl Slots {
     /// A claim without an issuer never means a token's fact: that is decided here, once (reference section 5).
     pub(crate) fn intern(&mut self, issuer: Option<&str>, claim_type: &str) -> Slot {
         let issuer = issuer.unwrap_or_default();
-        if let Some(slot) = self.find(issuer, claim_type) {
-            return slot;
-        }
+        let last = if issuer.is_empty() { self.last_alone } else { self.last };
+        let slot = match last.filter(|it| self.is_of(*it, issuer, claim_type)) {
+            Some(slot) => return slot,
+            None => self.find(issuer, claim_type).unwrap_or_else(|| self.add(issuer, claim_type)),
+        };
+        *(if issuer.is_empty() { &mut self.last_alone } else { &mut self.last }) = Some(slot);
+        slot
+    }
+
+    fn add(&mut self, issuer: &str, claim_type: &str) -> Slot {
         let number = self.keys.len();
         let is_fact = !issuer.is_empty() || is_context(claim_type);
         self.keys.push(Key { issuer: issuer.to_owned(), claim_type: claim_type.to_owned(), is_fact });
@@ -53,10 +63,12 @@ impl Slots {
 
     /// The slot, if the set has anything to do with it.
     pub(crate) fn find(&self, issuer: &str, claim_type: &str) -> Option<Slot> {
-        let is_it = |number: &usize| {
-            self.keys.get(*number).is_some_and(|it| it.claim_type == claim_type && it.issuer == issuer)
-        };
+        let is_it = |number: &usize| self.is_of(Slot(*number), issuer, claim_type);
         self.numbers.find(self.state.hash_one((issuer, claim_type)), is_it).copied().map(Slot)
+    }
+
+    fn is_of(&self, slot: Slot, issuer: &str, claim_type: &str) -> bool {
+        self.key(slot).is_some_and(|it| it.claim_type == claim_type && it.issuer == issuer)
     }
 
     /// What a slot stands for.

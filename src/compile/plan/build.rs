@@ -154,12 +154,15 @@ impl<'a> Builder<'a> {
         // A place above stands before those under it, because it was met first.
         for place in index.places() {
             let parent = match place.edge.as_ref().and_then(|it| it.parent) {
-                Some(parent) => *offsets.get(parent)?,
+                Some(parent) => *offsets.get(parent.index())?,
                 None => WORLD,
             };
             let at = self.place(place.edge.as_ref().map(|it| (parent, it.segment.as_str())))?;
             offsets.push(at);
             for (list, field) in [(place.below, BELOW_AT), (place.exact, EXACT_AT), (place.any, ANY_AT)] {
+                if list.is_empty() {
+                    continue;
+                }
                 let mut numbers: SmallVec<[u32; 8]> = SmallVec::new();
                 for number in index.list(list) {
                     numbers.push(narrow(number)?);
@@ -171,7 +174,7 @@ impl<'a> Builder<'a> {
         for (place, at) in index.places().iter().zip(&offsets) {
             for (child, field) in [(place.variable, VARIABLE_AT), (place.named, NAMED_AT)] {
                 if let Some(child) = child {
-                    self.fill(at.checked_add(field)?, *offsets.get(child)?)?;
+                    self.fill(at.checked_add(field)?, *offsets.get(child.index())?)?;
                 }
             }
         }
