@@ -6,7 +6,10 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use crate::{
-    compile::packed::{Reader, Writer},
+    compile::{
+        packed::{Reader, Writer},
+        plan::hash,
+    },
     syntax::vocabulary::is_context,
 };
 
@@ -32,6 +35,8 @@ pub(crate) struct Key {
     /// Empty for context and for claims.
     pub(crate) issuer: String,
     pub(crate) claim_type: String,
+    /// Hash of both, as verdicts know it.
+    pub(crate) of_type: u64,
     /// Whether facts fill it; else only rules do.
     pub(crate) is_fact: bool,
 }
@@ -54,7 +59,8 @@ impl Slots {
     fn add(&mut self, issuer: &str, claim_type: &str) -> Slot {
         let number = self.keys.len();
         let is_fact = !issuer.is_empty() || is_context(claim_type);
-        self.keys.push(Key { issuer: issuer.to_owned(), claim_type: claim_type.to_owned(), is_fact });
+        let of_type = hash::fact_type(issuer, claim_type);
+        self.keys.push(Key { issuer: issuer.to_owned(), claim_type: claim_type.to_owned(), of_type, is_fact });
         let hash = |of: &Key| self.state.hash_one((of.issuer.as_str(), of.claim_type.as_str()));
         let of_number = |number: &usize| self.keys.get(*number).map_or(0, hash);
         self.numbers.insert_unique(of_number(&number), number, of_number);

@@ -10,6 +10,7 @@ use crate::{
     syntax::{
         fqn::{Fqn, FqnError, FqnRef},
         vocabulary::is_context,
+        words::{is_plain, is_same},
     },
 };
 
@@ -178,28 +179,36 @@ fn check_wants(want: &[Claim]) -> Result<(), BadRequest> {
     Ok(())
 }
 
-/// Checks facts as [`Request::new`] does, in whatever order they come and how often; without `now`.
-pub(crate) fn check_facts(facts: &[Fact<&str>]) -> Result<(), BadRequest> {
+/// Checks facts as [`Request::new`] does, in whatever order they come and how often; without `now`. Tells of each fact whose
+/// issuer and type are others than those of the fact before it, and its index.
+pub(crate) fn check_facts(facts: &[Fact<&str>], mut tell: impl FnMut(usize, &Fact<&str>)) -> Result<(), BadRequest> {
     check_size(facts)?;
+    // No more than there are context types, and two of the platform's.
+    let mut single: SmallVec<[&Fact<&str>; 32]> = SmallVec::new();
     let mut last: Option<&Fact<&str>> = None;
-    for fact in facts {
+    let mut is_single_valued = false;
+    // Told only where nothing else is wrong.
+    let mut several = None;
+    for (at, fact) in facts.iter().enumerate() {
         // Groups come one after the other: what they are groups of is looked at once.
         if !last.is_some_and(|it| it.is_of_type_of(fact)) {
             fact.check_type(None)?;
+            is_single_valued = fact.is_single_valued();
+            tell(at, fact);
         }
-        fact.check_value()?;
+        if fact.issuer.is_empty() || !is_plain(fact.value) {
+            fact.check_value()?;
+        }
+        if is_single_valued {
+            match single.iter().find(|it| it.is_of_type_of(fact)) {
+                Some(first) if first.value != fact.value => several = Some(*first),
+                Some(_) => (),
+                None => single.push(fact),
+            }
+        }
         last = Some(fact);
     }
-    // No more than there are context types, and two of the platform's.
-    let mut single: SmallVec<[&Fact<&str>; 32]> = SmallVec::new();
-    for fact in facts.iter().filter(|it| it.is_single_valued()) {
-        match single.iter().find(|it| it.is_of_type_of(fact)) {
-            Some(first) if first.value != fact.value => return Err(BadRequest::SeveralValues(fact.shown())),
-            Some(_) => (),
-            None => single.push(fact),
-        }
-    }
-    Ok(())
+    several.map_or(Ok(()), |it| Err(BadRequest::SeveralValues(it.shown())))
 }
 
 fn check_size<T: AsRef<str>>(facts: &[Fact<T>]) -> Result<(), BadRequest> {
@@ -214,23 +223,12 @@ fn check_size<T: AsRef<str>>(facts: &[Fact<T>]) -> Result<(), BadRequest> {
     Ok(())
 }
 
-/// Whether there is nothing but printable ASCII; eight bytes are looked at at once.
-fn is_plain(text: &[u8]) -> bool {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
-    let (words, rest) = text.as_chunks::<8>();
-    words.iter().all(|word| {
-        let word = u64::from_ne_bytes(*word);
-        // With the highest bit of no byte set, a byte that is less than a blank borrows it, and DEL carries into it.
-        let other = word | word.wrapping_sub(ONES.wrapping_mul(0x20)) | word.wrapping_add(ONES);
-        other & HIGH == 0
-    }) && rest.iter().all(|it| matches!(it, b' '..=b'~'))
+fn check_text(text: &str) -> Result<(), BadRequest> {
+    if is_plain(text) { Ok(()) } else { check_other_text(text) }
 }
 
-fn check_text(text: &str) -> Result<(), BadRequest> {
-    if is_plain(text.as_bytes()) {
-        return Ok(());
-    }
+#[cold]
+fn check_other_text(text: &str) -> Result<(), BadRequest> {
     if text.contains(char::is_control) {
         return Err(BadRequest::ControlCharacter(text.to_owned()));
     }
@@ -277,7 +275,8 @@ impl Fact<&str> {
     }
 
     pub(crate) fn is_of_type_of(&self, other: &Self) -> bool {
-        self.claim_type == other.claim_type && self.issuer == other.issuer
+        is_same(self.claim_type.as_bytes(), other.claim_type.as_bytes())
+            && is_same(self.issuer.as_bytes(), other.issuer.as_bytes())
     }
 
     fn check(&self, now: Option<Now>) -> Result<(), BadRequest> {
@@ -379,7 +378,7 @@ mod tests {
 
     use crate::eval::{
         Claim, Fact, Request,
-        request::{BadRequest, check_facts, is_plain},
+        request::{BadRequest, check_facts},
     };
 
     fn facts() -> impl Strategy<Value = Vec<Fact>> {
@@ -391,18 +390,6 @@ mod tests {
         prop::collection::vec(fact.prop_map(|(issuer, claim_type, value)| Fact::new(issuer, claim_type, value)), 0..5)
     }
 
-    #[test]
-    fn plain_is_what_is_printable_ascii() {
-        for (length, byte) in (0..20_usize).flat_map(|length| (0..=255_u8).map(move |byte| (length, byte))) {
-            for at in 0..length {
-                let mut text = vec![b'~'; length];
-                text[at] = byte;
-                assert_eq!(is_plain(&text), matches!(byte, b' '..=b'~'), "{byte} at {at} of {length}");
-            }
-        }
-        assert!(is_plain(b""));
-    }
-
     proptest! {
         #[test]
         fn text_is_checked_as_a_request_is(facts in facts()) {
@@ -410,7 +397,7 @@ mod tests {
             let as_request = Request::new("job::/", facts.clone(), vec![Claim::permit("read")], None).map(drop);
             // Of several types with several values either may be told.
             let is_several = |it: &Result<(), BadRequest>| matches!(it, Err(BadRequest::SeveralValues(_)));
-            let as_text = check_facts(&texts);
+            let as_text = check_facts(&texts, |_, _| ());
             prop_assert!(as_text == as_request || (is_several(&as_text) && is_several(&as_request)));
         }
     }

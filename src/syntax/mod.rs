@@ -15,6 +15,7 @@ mod stream;
 pub mod suggest;
 mod token;
 pub mod vocabulary;
+pub(crate) mod words;
 
 pub use lexer::token_spans;
 pub use parser::parse;

@@ -2,7 +2,10 @@
 
 use gatehouse::{
     compile::{PolicySet, System, compile, system::system_sources},
-    eval::{Claim, Decision, Fact, Reason, Request, Verdict, decide, reference, verdict, verdict_of_text},
+    eval::{
+        Claim, Decision, Fact, Principal, Reason, Request, Verdict, decide, reference, verdict, verdict_for,
+        verdict_of_text,
+    },
     source::Source,
 };
 
@@ -68,6 +71,11 @@ fn same_verdict(set: &PolicySet, request: &Request, decision: &Decision) -> Resu
     let of_text = verdict_of_text(set, &facts, &request.target().to_string(), &want);
     if of_text != Ok(given) {
         return Err(format!("{request:#?}\n{given:?}, and of text\n{of_text:?}"));
+    }
+    let principal = Principal::new(request.facts().to_vec(), None).map_err(|it| it.to_string())?;
+    let prepared = verdict_for(set, &principal, &request.target().to_string(), &want);
+    if prepared != Ok(given) {
+        return Err(format!("{request:#?}\n{given:?}, and prepared\n{prepared:?}"));
     }
     let same = match (given, missing) {
         (Verdict::Allowed(reason), None) => decision.is_allowed() && is_rule(set, reason),

@@ -62,16 +62,8 @@ pub(super) struct Builder<'a> {
     documents: &'a [Arc<Document>],
     numbers: &'a Numbers,
     slots: &'a Slots,
-    // By slot.
-    traits: Vec<Traits>,
-}
-
-/// What is asked of a slot time and again.
-struct Traits {
-    /// Whether claims of this type do more than add up on some type of resource.
-    is_special: bool,
-    /// Hash of the fact's issuer and type.
-    fact_type: u64,
+    // By slot: whether claims of this type do more than add up on some type of resource.
+    special: Vec<bool>,
 }
 
 impl<'a> Builder<'a> {
@@ -81,14 +73,9 @@ impl<'a> Builder<'a> {
         numbers: &'a Numbers,
         slots: &'a Slots,
     ) -> Self {
-        let traits = |it: Slot| {
-            let key = slots.key(it);
-            let (issuer, of_type) = key.map_or(("", ""), |it| (it.issuer.as_str(), it.claim_type.as_str()));
-            let is_special = claim_type(of_type).is_some_and(|it| it.combines != Combines::Union);
-            Traits { is_special, fact_type: hash::fact_type(issuer, of_type) }
-        };
-        let traits = (0..slots.count()).map(|it| traits(Slot(it))).collect();
-        Self { plan, documents, numbers, slots, traits }
+        let is_special = |it: Slot| claim_type(slots.claim_type(it)).is_some_and(|it| it.combines != Combines::Union);
+        let special = (0..slots.count()).map(|it| is_special(Slot(it))).collect();
+        Self { plan, documents, numbers, slots, special }
     }
 
     fn here(&self) -> Option<u32> {
@@ -284,7 +271,7 @@ impl<'a> Builder<'a> {
             let filed = Filed { rule: production(rule)?, text: affix.text.as_ref().into() };
             by_slot.entry(comparison.slot()?).or_default().push((affix, filed));
         }
-        let affixed = |(slot, all)| Some(Affixed { of_type: self.fact_type(slot), rules: Affixes::new(all)? });
+        let affixed = |(slot, all)| Some(Affixed { slot, rules: Affixes::new(all)? });
         by_slot.into_iter().map(affixed).collect()
     }
 
@@ -318,7 +305,7 @@ impl<'a> Builder<'a> {
             // Few rules are all tried, whatever they could be found by.
             let keys = if count <= TRIED_MAX { Vec::new() } else { keys(of, self.slots) };
             for it in &of.asserts {
-                let is_special = self.traits.get(it.slot.0).is_none_or(|it| it.is_special);
+                let is_special = self.special.get(it.slot.0).is_none_or(|it| *it);
                 if is_special && combines(self.slots.claim_type(it.slot), of.resource_type) != Combines::Union {
                     flags |= SPECIAL;
                 }
@@ -331,11 +318,7 @@ impl<'a> Builder<'a> {
     }
 
     fn fact(&self, slot: Slot, value: &str) -> u64 {
-        hash::fact(self.fact_type(slot), value)
-    }
-
-    fn fact_type(&self, slot: Slot) -> u64 {
-        self.traits.get(slot.0).map_or(0, |it| it.fact_type)
+        hash::fact(self.slots.key(slot).map_or(0, |it| it.of_type), value)
     }
 
     /// The gates of a policy's nodes, each of which is written once.
@@ -399,15 +382,12 @@ impl<'a> Builder<'a> {
         }
         if let Some(variable) = asks.variable() {
             let gate = self.gate(Op::Bound, 1)?;
-            self.numbers([narrow(slot.0)?]);
-            self.wide(self.fact_type(slot));
-            self.numbers([narrow(variable)?]);
+            self.numbers([narrow(slot.0)?, narrow(variable)?]);
             return Some(gate);
         }
         let number = if let Asks::Compare(comparison) = asks { comparison.number } else { None };
         let Some(number) = number else { return self.gate(Op::Unclear, 0) };
         let gate = self.gate(Op::Other, 1)?;
-        self.wide(self.fact_type(slot));
         self.numbers([policy, narrow(number)?]);
         Some(gate)
     }

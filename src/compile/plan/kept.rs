@@ -76,7 +76,7 @@ impl Plan {
 
 impl Affixed {
     fn put(&self, to: &mut Writer) {
-        to.wide(self.of_type);
+        to.number(self.slot.0);
         to.number(self.rules.all().len());
         for (stands, Filed { rule, text }) in self.rules.all() {
             to.number(STANDS.iter().position(|it| *it == stands).unwrap_or(STANDS.len()));
@@ -88,7 +88,7 @@ impl Affixed {
     }
 
     fn take(from: &mut Reader<'_>) -> Option<Self> {
-        let of_type = from.wide()?;
+        let slot = Slot(from.number()?);
         let count = from.number()?;
         let mut all = Vec::new();
         for _ in 0..count {
@@ -102,6 +102,6 @@ impl Affixed {
             };
             all.push((Affix { stands, text: text.into() }, Filed { rule, text: text.into() }));
         }
-        Some(Self { of_type, rules: Affixes::new(all)? })
+        Some(Self { slot, rules: Affixes::new(all)? })
     }
 }

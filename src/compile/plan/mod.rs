@@ -74,9 +74,9 @@ pub(crate) enum Op {
     Any,
     /// Of a slot's facts one is among these: slot u32, then each hash u64, length u32, text.
     Fact,
-    /// Of a slot's facts one is what the variable is bound to: slot u32, hash of the slot u64, variable u32.
+    /// Of a slot's facts one is what the variable is bound to: slot u32, variable u32.
     Bound,
-    /// A comparison of facts that is no look-up: hash of the slot u64, policy u32, number in its document u32.
+    /// A comparison of facts that is no look-up: policy u32, number in its document u32.
     Other,
     /// One of these claims: offsets.
     Claim,
@@ -116,8 +116,8 @@ type ByPart = HashMap<u32, Arc<[Affixed]>>;
 /// Rules of one unit that ask for a part of the values of one type of fact.
 #[derive(Debug)]
 pub(crate) struct Affixed {
-    /// Hash of the fact's issuer and type.
-    pub(crate) of_type: u64,
+    /// The type of fact.
+    pub(crate) slot: Slot,
     pub(crate) rules: Affixes<Filed>,
 }
 

@@ -7,9 +7,9 @@ use crate::{
             AFFIXED, Affixed, Filed, IN_LOCAL, KEYED, Op, Plan, Production, SPECIAL, UNCLEAR, Unit, VARIABLES_MAX,
             WORLD, hash,
         },
-        slots::Slot,
+        slots::{Key, Slot},
     },
-    eval::verdict::principal::{Facts, Known},
+    eval::verdict::principal::{Facts, Kept},
     syntax::fqn::FqnRef,
 };
 
@@ -90,7 +90,7 @@ impl<T: Copy + Default, const N: usize> Few<T, N> {
     }
 }
 
-impl<'a, T: AsRef<str>> Ask<'a, T> {
+impl<'a, T: Kept> Ask<'a, T> {
     pub(super) fn new(set: &'a PolicySet, plan: &'a Plan, facts: Facts<'a, T>, target: FqnRef<'a>) -> Self {
         let (units, claims) = (Few::new(), Few::new());
         Self { set, plan, facts, target, units, claims, depth: 0, left: COST_MAX, unclear: false, special: false }
@@ -233,9 +233,9 @@ impl<'a, T: AsRef<str>> Ask<'a, T> {
         if tried.is_some() || unit.flags & (KEYED | AFFIXED) == 0 {
             return tried;
         }
-        self.spend_or_unclear(facts.hashes.len())?;
+        self.spend_or_unclear(facts.count())?;
         let found =
-            facts.hashes.iter().flat_map(|it| plan.keyed(unit, claim, *it)).find(|it| self.opens(unit, it.gate));
+            facts.hashes().iter().flat_map(|it| plan.keyed(unit, claim, *it)).find(|it| self.opens(unit, it.gate));
         if found.is_some() || unit.flags & AFFIXED == 0 {
             return found;
         }
@@ -245,9 +245,8 @@ impl<'a, T: AsRef<str>> Ask<'a, T> {
 
     /// The rule that asks for a part of some fact's value and asserts a claim.
     fn by_affix(&mut self, unit: &Unit, affixed: &'a Affixed, claim: u32) -> Option<Production> {
-        let facts = self.facts;
-        for fact in facts.known.iter().filter(|it| it.of_type == affixed.of_type) {
-            let value = fact.value();
+        let (set, facts) = (self.set, self.facts);
+        for value in set.slots.key(affixed.slot).into_iter().flat_map(|it| facts.values(it)) {
             self.spend_or_unclear(value.len() / 16)?;
             for rule in affixed.rules.find(value) {
                 self.spend_or_unclear(1)?;
@@ -302,20 +301,18 @@ impl<'a, T: AsRef<str>> Ask<'a, T> {
                 Some(!ends)
             }
             Op::Fact => {
-                self.spend(self.facts.hashes.len().checked_mul(usize::try_from(count).ok()?)?)?;
+                self.spend(self.facts.count().checked_mul(usize::try_from(count).ok()?)?)?;
                 self.has_fact(count, at)
             }
             Op::Bound => {
-                self.spend(self.facts.hashes.len())?;
-                let [slot, low, high, variable] = self.plan.bytes().numbers(at)?;
-                let (slot, of_type) = (numbered(slot)?, wide(low, high));
-                let bound = self.bound(unit, variable)?;
-                let mut facts = self.facts.with_hash(hash::fact(of_type, bound));
-                Some(facts.any(|it| it.value() == bound && self.is_of(it, slot)))
+                self.spend(self.facts.count())?;
+                let [slot, variable] = self.plan.bytes().numbers(at)?;
+                let (key, bound) = (self.key(slot)?, self.bound(unit, variable)?);
+                self.have(key, bound.as_bytes(), || hash::fact(key.of_type, bound))
             }
             Op::Other => {
-                let [low, high, policy, comparison] = self.plan.bytes().numbers(at)?;
-                self.holds(unit, wide(low, high), policy, comparison)
+                let [policy, comparison] = self.plan.bytes().numbers(at)?;
+                self.holds(unit, policy, comparison)
             }
             Op::Claim => {
                 for index in 0..count {
@@ -330,49 +327,45 @@ impl<'a, T: AsRef<str>> Ask<'a, T> {
         }
     }
 
-    /// Whether there is one of these facts. Hashes find it, texts confirm it.
-    fn has_fact(&self, count: u32, at: u32) -> Option<bool> {
+    /// Whether there is one of these facts.
+    fn has_fact(&mut self, count: u32, at: u32) -> Option<bool> {
         let bytes = self.plan.bytes();
-        let slot = numbered(bytes.u32(at)?)?;
+        let key = self.key(bytes.u32(at)?)?;
         let mut at = at.checked_add(4)?;
         for _ in 0..count {
             let [low, high, length] = bytes.numbers(at)?;
             let text = at.checked_add(12)?;
-            for fact in self.facts.with_hash(wide(low, high)).filter(|it| self.is_of(it, slot)) {
-                if bytes.slice(text, length)? == fact.value().as_bytes() {
-                    return Some(true);
-                }
+            if self.have(key, bytes.slice(text, length)?, || wide(low, high))? {
+                return Some(true);
             }
             at = text.checked_add(length)?;
         }
         Some(false)
     }
 
-    fn is_of(&self, known: &Known<T>, slot: Slot) -> bool {
-        let (issuer, claim_type) = (known.fact.issuer.as_ref(), known.fact.claim_type.as_ref());
-        let key = self.set.slots.key(slot);
-        key.is_some_and(|it| it.issuer == issuer && it.claim_type == claim_type)
+    fn have(&mut self, key: &Key, value: &[u8], hash: impl FnOnce() -> u64) -> Option<bool> {
+        let facts = self.facts;
+        facts.have(key, value, hash, |cost| self.spend(cost))
+    }
+
+    fn key(&self, slot: u32) -> Option<&'a Key> {
+        self.set.slots.key(Slot(usize::try_from(slot).ok()?))
     }
 
     /// Tries a comparison that is no look-up on all values that there are.
-    fn holds(&mut self, unit: &Unit, of_type: u64, policy: u32, comparison: u32) -> Option<bool> {
+    fn holds(&mut self, unit: &Unit, policy: u32, comparison: u32) -> Option<bool> {
         let (document, _) = self.set.numbers.document(policy)?;
         let comparison = self.set.documents.get(document)?.comparison(usize::try_from(comparison).ok()?)?;
         let mut bound = [""; VARIABLES_MAX];
         for (variable, segment) in self.plan.bindings(unit) {
             *bound.get_mut(usize::try_from(variable).ok()?)? = self.segment(segment)?;
         }
-        let facts = self.facts.known;
-        self.spend(facts.len())?;
-        let bytes: usize = facts.iter().filter(|it| it.of_type == of_type).map(|it| it.value().len()).sum();
+        let (facts, key) = (self.facts, self.set.slots.key(comparison.slot)?);
+        self.spend(facts.count())?;
+        let bytes: usize = facts.values(key).map(str::len).sum();
         self.spend(bytes / 16)?;
-        let values = facts.iter().filter(|it| it.of_type == of_type && self.is_of(it, comparison.slot));
-        Some(comparison.holds_of_each(values.map(Known::value), &bound))
+        Some(comparison.holds_of_each(facts.values(key), &bound))
     }
-}
-
-fn numbered(slot: u32) -> Option<Slot> {
-    usize::try_from(slot).ok().map(Slot)
 }
 
 fn wide(low: u32, high: u32) -> u64 {

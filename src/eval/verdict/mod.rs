@@ -9,8 +9,6 @@ mod principal;
 
 pub use principal::Principal;
 
-use smallvec::SmallVec;
-
 use crate::{
     compile::PolicySet,
     eval::{
@@ -19,15 +17,12 @@ use crate::{
         run::Run,
         verdict::{
             ask::{Ask, Rule},
-            principal::{Facts, Known},
+            principal::{Facts, Kept, Kinds, Made},
         },
         want,
     },
     syntax::fqn::FqnRef,
 };
-
-/// Facts that stand elsewhere and need no memory.
-const TEXT_FACTS_MAX: usize = 64;
 
 /// The answer to a request.
 #[must_use]
@@ -99,8 +94,9 @@ impl Reason {
 /// # Ok::<(), gatehouse::source::SourceError>(())
 /// ```
 pub fn verdict(set: &PolicySet, request: &Request) -> Verdict {
-    let (hashes, all): (Vec<u64>, Vec<_>) = request.facts().iter().map(|it| Known::hashed(it.as_text())).unzip();
-    let facts = Facts { hashes: &hashes, known: &all };
+    let all: Vec<Fact<&str>> = request.facts().iter().map(Fact::as_text).collect();
+    let (kinds, made) = (Kinds::of(all.iter().copied()), Made::new());
+    let facts = Facts::of_text(&all, &kinds, &made);
     let target = request.target().to_string();
     let known = FqnRef::parse(&target).ok().and_then(|target| known(set, facts, target, request.want()));
     known.unwrap_or_else(|| decided(set, request))
@@ -123,7 +119,7 @@ pub fn verdict_for<T: AsRef<str>>(
     if let Some(verdict) = known(set, principal.facts(), name, want) {
         return Ok(verdict);
     }
-    let facts = principal.facts().known.iter().map(|it| it.fact.clone()).collect();
+    let facts = principal.facts().iter().map(Fact::to_owned).collect();
     Ok(decided(set, &Request::new(target, facts, owned(want), None)?))
 }
 
@@ -157,19 +153,10 @@ pub fn verdict_of_text(
     want: &[Claim<&str>],
 ) -> Result<Verdict, BadRequest> {
     let name = FqnRef::parse(target)?;
-    check_facts(facts)?;
-    // Filled where they stand: they are large, and would be moved.
-    let mut hashes: SmallVec<[u64; TEXT_FACTS_MAX]> = SmallVec::new();
-    let mut all: SmallVec<[Known<&str>; TEXT_FACTS_MAX]> = SmallVec::new();
-    for fact in facts {
-        let (hash, known) = match all.last() {
-            Some(last) if last.fact.is_of_type_of(fact) => Known::hashed_with(last.of_type, *fact),
-            Some(_) | None => Known::hashed(*fact),
-        };
-        hashes.push(hash);
-        all.push(known);
-    }
-    if let Some(verdict) = known(set, Facts { hashes: &hashes, known: &all }, name, want) {
+    // Filled where it stands: it is large, and would be moved.
+    let mut kinds = Kinds::default();
+    check_facts(facts, |at, fact| kinds.begin(at, fact))?;
+    if let Some(verdict) = known(set, Facts::of_text(facts, &kinds, &Made::new()), name, want) {
         return Ok(verdict);
     }
     let facts = facts.iter().copied().map(Fact::to_owned).collect();
@@ -181,7 +168,7 @@ fn owned<T: AsRef<str>>(want: &[Claim<T>]) -> Vec<Claim> {
 }
 
 /// The verdict, where looking up tells it.
-fn known<T: AsRef<str>, W: AsRef<str>>(
+fn known<T: Kept, W: AsRef<str>>(
     set: &PolicySet,
     facts: Facts<'_, T>,
     target: FqnRef<'_>,

@@ -1,30 +1,97 @@
 //! What is known of someone, looked at once.
 
+use std::cell::OnceCell;
+
+use smallvec::SmallVec;
+
 use crate::{
-    compile::plan::hash,
+    compile::{plan::hash, slots::Key},
     eval::{BadRequest, Claim, Fact, Now, Request},
+    syntax::words::is_same,
 };
+
+/// Facts that stand elsewhere and need no memory.
+const TEXT_FACTS_MAX: usize = 64;
 
 /// A principal's facts, ready for verdicts by any set. Made once for a token, or once for an operation with its context.
 #[derive(Debug, Clone)]
 pub struct Principal {
-    // INVARIANT (pairs): as many as `known`, one for each.
+    // INVARIANT (pairs): as many as `facts`, one for each.
     hashes: Vec<u64>,
-    known: Vec<Known>,
+    facts: Vec<Spans>,
+    kinds: Vec<Kind>,
+    /// The facts' texts, one behind the other, so that those of one fact share a cache line.
+    texts: String,
 }
 
-/// A fact and the hash of its issuer and type.
-#[derive(Debug, Clone)]
-pub(super) struct Known<T = String> {
-    pub(super) of_type: u64,
-    pub(super) fact: Fact<T>,
+/// Where in the texts of a principal those of a fact begin, and where the last ends.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Spans {
+    issuer: u32,
+    claim_type: u32,
+    value: u32,
+    end: u32,
 }
 
-/// Facts with their hashes apart, because most questions look at these alone: eight of them share a cache line.
+/// The kinds of some facts, in the order of these.
+#[derive(Debug, Default)]
+pub(super) struct Kinds(SmallVec<[Kind; TEXT_FACTS_MAX]>);
+
+/// Facts that follow on each other and have one issuer and type.
+#[derive(Debug, Clone, Copy)]
+struct Kind {
+    /// Hash of issuer and type.
+    of_type: u64,
+    /// The first of the facts. The first of the next kind stands behind the last.
+    first: usize,
+}
+
+/// Facts as a question looks at them.
 #[derive(Debug)]
 pub(super) struct Facts<'a, T> {
-    pub(super) hashes: &'a [u64],
-    pub(super) known: &'a [Known<T>],
+    all: &'a [T],
+    texts: &'a str,
+    kinds: &'a [Kind],
+    hashes: Hashes<'a>,
+}
+
+/// The hash of each fact: known before, because most questions look at these alone, eight in a cache line; or made as soon
+/// as somebody asks for them, which most questions never do.
+#[derive(Debug, Clone, Copy)]
+enum Hashes<'a> {
+    Before(&'a [u64]),
+    Asked(&'a Made),
+}
+
+/// Hashes of facts, once they were asked for.
+pub(super) type Made = OnceCell<SmallVec<[u64; TEXT_FACTS_MAX]>>;
+
+/// A fact, however it is kept.
+pub(super) trait Kept {
+    /// The fact, some of whose text may be in `texts`.
+    fn fact<'a>(&'a self, texts: &'a str) -> Fact<&'a str>;
+}
+
+impl Kept for Fact<&str> {
+    #[inline]
+    fn fact<'a>(&'a self, _: &'a str) -> Fact<&'a str> {
+        *self
+    }
+}
+
+impl Kept for Spans {
+    #[inline]
+    fn fact<'a>(&'a self, texts: &'a str) -> Fact<&'a str> {
+        let text = |start: u32, end: u32| {
+            let (start, end) = (usize::try_from(start).ok()?, usize::try_from(end).ok()?);
+            texts.get(start..end)
+        };
+        Fact {
+            issuer: text(self.issuer, self.claim_type).unwrap_or_default(),
+            claim_type: text(self.claim_type, self.value).unwrap_or_default(),
+            value: text(self.value, self.end).unwrap_or_default(),
+        }
+    }
 }
 
 impl<T> Copy for Facts<'_, T> {}
@@ -44,35 +111,127 @@ impl Principal {
     pub fn new(facts: Vec<Fact>, now: Option<Now>) -> Result<Self, BadRequest> {
         // Facts obey the same rules whatever is asked about.
         let request = Request::new("job::/", facts, vec![Claim::permit("read")], now)?;
-        let (hashes, known) = request.facts().iter().cloned().map(Known::hashed).unzip();
-        Ok(Self { hashes, known })
+        let kinds = Kinds::of(request.facts().iter().map(Fact::as_text)).0.into_vec();
+        let mut texts = String::new();
+        let mut add = |text: &str| {
+            texts.push_str(text);
+            u32::try_from(texts.len()).map_err(|_| BadRequest::FactsTooLarge(texts.len()))
+        };
+        let mut end = 0;
+        let mut spans = Vec::with_capacity(request.facts().len());
+        for fact in request.facts() {
+            let issuer = end;
+            let (claim_type, value) = (add(&fact.issuer)?, add(&fact.claim_type)?);
+            end = add(&fact.value)?;
+            spans.push(Spans { issuer, claim_type, value, end });
+        }
+        let hashes = Facts { all: &spans, texts: &texts, kinds: &kinds, hashes: Hashes::Before(&[]) }.made().collect();
+        Ok(Self { hashes, facts: spans, kinds, texts })
     }
 
-    pub(super) fn facts(&self) -> Facts<'_, String> {
-        Facts { hashes: &self.hashes, known: &self.known }
+    pub(super) fn facts(&self) -> Facts<'_, Spans> {
+        Facts { all: &self.facts, texts: &self.texts, kinds: &self.kinds, hashes: Hashes::Before(&self.hashes) }
     }
 }
 
-impl<T: AsRef<str>> Known<T> {
-    /// A fact, and the hash of all of it before it.
-    pub(super) fn hashed(fact: Fact<T>) -> (u64, Self) {
-        let of_type = hash::fact_type(fact.issuer.as_ref(), fact.claim_type.as_ref());
-        Self::hashed_with(of_type, fact)
+impl Kinds {
+    /// Of these facts.
+    pub(super) fn of<'a>(facts: impl Iterator<Item = Fact<&'a str>>) -> Self {
+        let mut kinds = Self::default();
+        let mut last: Option<Fact<&str>> = None;
+        for (at, fact) in facts.enumerate() {
+            if !last.is_some_and(|it| it.is_of_type_of(&fact)) {
+                kinds.begin(at, &fact);
+            }
+            last = Some(fact);
+        }
+        kinds
     }
 
-    /// The same where the hash of its issuer and type is known.
-    pub(super) fn hashed_with(of_type: u64, fact: Fact<T>) -> (u64, Self) {
-        (hash::fact(of_type, fact.value.as_ref()), Self { of_type, fact })
-    }
-
-    pub(super) fn value(&self) -> &str {
-        self.fact.value.as_ref()
+    /// From this fact on, another.
+    pub(super) fn begin(&mut self, first: usize, fact: &Fact<&str>) {
+        self.0.push(Kind { of_type: hash::fact_type(fact.issuer, fact.claim_type), first });
     }
 }
 
-impl<'a, T> Facts<'a, T> {
-    /// Those whose hash this is.
-    pub(super) fn with_hash(self, hash: u64) -> impl Iterator<Item = &'a Known<T>> {
-        self.hashes.iter().zip(self.known).filter(move |it| *it.0 == hash).map(|it| it.1)
+impl<'a> Facts<'a, Fact<&'a str>> {
+    /// Facts that are not looked at before somebody asks for them.
+    pub(super) fn of_text(all: &'a [Fact<&'a str>], kinds: &'a Kinds, made: &'a Made) -> Self {
+        Self { all, texts: "", kinds: &kinds.0, hashes: Hashes::Asked(made) }
     }
+}
+
+impl<'a, T: Kept> Facts<'a, T> {
+    pub(super) fn count(self) -> usize {
+        self.all.len()
+    }
+
+    pub(super) fn iter(self) -> impl Iterator<Item = Fact<&'a str>> {
+        self.all.iter().map(move |it| it.fact(self.texts))
+    }
+
+    /// The kinds, each with its facts.
+    fn kinds(self) -> impl Iterator<Item = (u64, &'a [T])> {
+        let behind = self.kinds.iter().skip(1).map(|it| it.first).chain([self.all.len()]);
+        let of_kind = move |(kind, behind): (&Kind, usize)| self.all.get(kind.first..behind).unwrap_or_default();
+        self.kinds.iter().zip(behind).map(move |it| (it.0.of_type, of_kind(it)))
+    }
+
+    /// The values of facts of a type.
+    pub(super) fn values(self, key: &'a Key) -> impl Iterator<Item = &'a str> {
+        // Hashes alone say only nearly what a fact is.
+        let are_of = move |all: &[T]| all.first().is_some_and(|it| is_of(it.fact(self.texts), key));
+        let of_type = self.kinds().filter(move |(of_type, all)| *of_type == key.of_type && are_of(all));
+        of_type.flat_map(|it| it.1).map(move |it| it.fact(self.texts).value)
+    }
+
+    /// Whether there is one of this type and value, whose hash `hash` gives. What comparing one with the value takes is told
+    /// to `spend`; nothing where there is not so much left.
+    pub(super) fn have(
+        self,
+        key: &Key,
+        value: &[u8],
+        hash: impl FnOnce() -> u64,
+        mut spend: impl FnMut(usize) -> Option<()>,
+    ) -> Option<bool> {
+        match self.hashes {
+            Hashes::Before(hashes) => {
+                let hash = hash();
+                let found = hashes.iter().zip(self.all).filter(|it| *it.0 == hash);
+                let mut found = found.map(|it| it.1.fact(self.texts));
+                Some(found.any(|it| is_same(it.value.as_bytes(), value) && is_of(it, key)))
+            }
+            Hashes::Asked(_) => {
+                for it in self.values(key) {
+                    if it.len() == value.len() {
+                        spend(value.len() / 16)?;
+                        if is_same(it.as_bytes(), value) {
+                            return Some(true);
+                        }
+                    }
+                }
+                Some(false)
+            }
+        }
+    }
+
+    /// The hash of each.
+    pub(super) fn hashes(self) -> &'a [u64] {
+        match self.hashes {
+            Hashes::Before(hashes) => hashes,
+            Hashes::Asked(made) => made.get_or_init(|| self.made().collect()),
+        }
+    }
+
+    fn made(self) -> impl Iterator<Item = u64> {
+        let of_one = move |(of_type, all): (u64, &'a [T])| {
+            all.iter().map(move |it| hash::fact(of_type, it.fact(self.texts).value))
+        };
+        self.kinds().flat_map(of_one)
+    }
+}
+
+fn is_of(fact: Fact<&str>, key: &Key) -> bool {
+    is_same(key.issuer.as_bytes(), fact.issuer.as_bytes())
+        && is_same(key.claim_type.as_bytes(), fact.claim_type.as_bytes())
 }
