@@ -1,33 +1,52 @@
 //! Short texts looked at eight bytes at a time: names, types and values are so short that calling for help costs more than
 //! looking.
 
-/// Each byte one, and the highest bit of each byte.
-const ONES: u64 = u64::from_ne_bytes([1; 8]);
-const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+/// In each byte the lowest bit.
+const ONES: u64 = eight(1);
 
-/// What stands for the bytes that a word of a short text does not have.
-const FILL: u8 = b' ';
+/// In each byte the highest bit, which ASCII leaves free: here it says what is so of the byte.
+pub(crate) const HIGH: u64 = eight(0x80);
 
-/// All bytes of a text in words: the last begins so much earlier that it is whole, and a text of less than eight bytes is one.
-///
-/// Two texts of one length have the same words exactly where they are the same.
+/// What follows on the whole words of a text, behind it zeros, and how many bits it has. Memory is read once or twice,
+/// whatever the length.
 #[inline]
-fn words(text: &[u8]) -> (&[[u8; 8]], u64) {
-    let (words, _) = text.as_chunks::<8>();
-    match text.last_chunk::<8>() {
-        Some(last) => (words, u64::from_ne_bytes(*last)),
-        None => (words, short(text)),
+fn rest(text: &[u8]) -> (u64, u32) {
+    let bits = u32::try_from(text.len() & 7).unwrap_or_default() << 3;
+    if let Some(last) = text.last_chunk::<8>() {
+        // In two steps, because there may be nothing left.
+        let shift = (u64::BITS - 1).wrapping_sub(bits);
+        return (u64::from_le_bytes(*last).wrapping_shr(shift) >> 1, bits);
     }
+    if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        let last = u64::from(u32::from_le_bytes(*last));
+        return (u64::from(u32::from_le_bytes(*first)) | last.wrapping_shl(bits.wrapping_sub(u32::BITS)), bits);
+    }
+    let word = match *text {
+        [a, b, c] => u64::from(a) | u64::from(b) << 8 | u64::from(c) << 16,
+        [a, b] => u64::from(a) | u64::from(b) << 8,
+        [a] => u64::from(a),
+        _ => 0,
+    };
+    (word, bits)
 }
 
-/// Less than eight bytes as a word.
+/// The same byte eight times.
 #[inline]
-fn short(text: &[u8]) -> u64 {
-    if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
-        return u64::from(u32::from_ne_bytes(*first)) | u64::from(u32::from_ne_bytes(*last)) << 32;
+pub(crate) const fn eight(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
+}
+
+/// Visits a text in words, the first byte of each lowest, while `go_on` says so; those bytes of the last that the text does
+/// not have are `fill`. Tells whether it was so to the end.
+#[inline]
+pub(crate) fn all_words(text: &[u8], fill: u8, mut go_on: impl FnMut(u64) -> bool) -> bool {
+    for word in text.as_chunks::<8>().0 {
+        if !go_on(u64::from_le_bytes(*word)) {
+            return false;
+        }
     }
-    let at = |at: usize| text.get(at).copied().unwrap_or(FILL);
-    u64::from_ne_bytes([at(0), at(1), at(2), FILL, FILL, FILL, FILL, FILL])
+    let (rest, bits) = rest(text);
+    bits == 0 || go_on(rest | eight(fill).wrapping_shl(bits))
 }
 
 /// Whether two texts are the same.
@@ -36,27 +55,52 @@ pub(crate) fn is_same(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }
-    let ((a, a_last), (b, b_last)) = (words(a), words(b));
-    a_last == b_last && a.iter().zip(b).all(|(a, b)| a == b)
+    for (a, b) in a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0) {
+        if a != b {
+            return false;
+        }
+    }
+    rest(a).0 == rest(b).0
 }
 
 /// Whether there is nothing but printable ASCII.
 #[inline]
 pub(crate) fn is_plain(text: &str) -> bool {
-    let (words, last) = words(text.as_bytes());
-    is_plain_word(last) && words.iter().all(|it| is_plain_word(u64::from_ne_bytes(*it)))
+    all_words(text.as_bytes(), b' ', |word| {
+        // With the highest bit of no byte set, a byte that is less than a blank borrows it, and DEL carries into it.
+        let other = word | word.wrapping_sub(eight(b' ')) | word.wrapping_add(ONES);
+        other & HIGH == 0
+    })
 }
 
+/// Where a byte that is not 0 first stands.
 #[inline]
-fn is_plain_word(word: u64) -> bool {
-    // With the highest bit of no byte set, a byte that is less than a blank borrows it, and DEL carries into it.
-    let other = word | word.wrapping_sub(ONES.wrapping_mul(0x20)) | word.wrapping_add(ONES);
-    other & HIGH == 0
+pub(crate) fn position(text: &[u8], byte: u8) -> Option<usize> {
+    let mut behind = 0_usize;
+    let mut position = None;
+    all_words(text, 0, |word| {
+        let other = word ^ eight(byte);
+        // The lowest byte that is 0 is the first to borrow.
+        let found = other.wrapping_sub(ONES) & !other & HIGH;
+        if found == 0 {
+            behind = behind.wrapping_add(8);
+            return true;
+        }
+        position = Some(behind.wrapping_add(index(found)));
+        false
+    });
+    position
+}
+
+/// The first byte whose highest bit is set.
+#[inline]
+pub(crate) fn index(found: u64) -> usize {
+    usize::try_from(found.trailing_zeros() >> 3).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::syntax::words::{is_plain, is_same};
+    use crate::syntax::words::{is_plain, is_same, position};
 
     #[test]
     fn plain_is_what_is_printable_ascii() {
@@ -84,6 +128,17 @@ mod tests {
             for at in 0..length {
                 let other = format!("{}b{}", &text[..at], &text[at + 1..]);
                 assert!(!is_same(text.as_bytes(), other.as_bytes()), "{at} of {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_byte_is_found_where_it_first_stands() {
+        for text in ["", "/", "a", "a/", "a/b/c", "abcdefg/", "abcdefgh/", "abcdefghi/k", "0.0./", "éééé/é", "\0\0/"]
+        {
+            for from in (0..text.len()).filter(|it| text.is_char_boundary(*it)) {
+                let text = &text[from..];
+                assert_eq!(position(text.as_bytes(), b'/'), text.find('/'), "{text:?}");
             }
         }
     }

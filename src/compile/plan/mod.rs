@@ -39,7 +39,7 @@ use crate::{
         slots::Slot,
         tree::{Standing, Tree, lists},
     },
-    syntax::fqn::Fqn,
+    syntax::{fqn::Fqn, words::is_same},
 };
 
 /// The place above those of the resource types.
@@ -177,10 +177,9 @@ impl<B: Deref<Target = [u8]>> Plan<B> {
     #[inline]
     pub(crate) fn edge(&self, parent: u32, segment: &str) -> Option<u32> {
         self.edges.find(hash::edge(parent, segment), |at| {
-            self.bytes.u32(at) == Some(parent)
-                && self.bytes.u32(at.saturating_add(4)).is_some_and(|length| {
-                    self.bytes.slice(at.saturating_add(PLACE_BYTES), length) == Some(segment.as_bytes())
-                })
+            self.bytes.numbers(at).is_some_and(|[own, length]| {
+                own == parent && self.bytes.have(at.saturating_add(PLACE_BYTES), length, segment)
+            })
         })
     }
 
@@ -277,8 +276,7 @@ impl<B: Deref<Target = [u8]>> Plan<B> {
         self.claims.find(hash::claim(claim_type, value), |at| {
             let Some([first, second]) = self.bytes.numbers(at) else { return false };
             let start = at.saturating_add(8);
-            self.bytes.slice(start, first) == Some(claim_type.as_bytes())
-                && self.bytes.slice(start.saturating_add(first), second) == Some(value.as_bytes())
+            self.bytes.have(start, first, claim_type) && self.bytes.have(start.saturating_add(first), second, value)
         })
     }
 
@@ -375,6 +373,12 @@ impl<B: Deref<Target = [u8]>> Bytes<B> {
             *number = u32::from_le_bytes(*chunk);
         }
         Some(numbers)
+    }
+
+    /// Whether a text stands there.
+    #[inline]
+    fn have(&self, at: u32, length: u32, text: &str) -> bool {
+        self.slice(at, length).is_some_and(|it| is_same(it, text.as_bytes()))
     }
 
     #[inline]

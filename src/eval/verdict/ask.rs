@@ -143,13 +143,19 @@ impl<'a, T: Kept> Ask<'a, T> {
 
     /// The places that a segment leads to.
     fn go_on(&self, next: &mut Few<u32, PLACES_MAX>, at: u32, variable: u32, segment: &str) -> Option<()> {
-        let literal = self.plan.edge(at, segment);
-        let variable = Some(variable).filter(|it| *it != 0);
-        literal.into_iter().chain(variable).all(|it| next.push(it)).then_some(())
+        let has_room = self.plan.edge(at, segment).is_none_or(|it| next.push(it));
+        (has_room && (variable == 0 || next.push(variable))).then_some(())
     }
 
     /// Adds the units of a list whose variables are bound to one text each.
-    fn units_on(&mut self, mut at: u32) -> Option<()> {
+    #[inline]
+    fn units_on(&mut self, first: u32) -> Option<()> {
+        // Most lists are empty.
+        if first == 0 { Some(()) } else { self.units_of(first) }
+    }
+
+    fn units_of(&mut self, first: u32) -> Option<()> {
+        let mut at = first;
         while at != 0 {
             let unit = self.plan.unit(at)?;
             at = unit.next;
