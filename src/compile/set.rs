@@ -131,8 +131,8 @@ impl PolicySet {
 
     /// The policies whose realm may hold the name, ascending by document, then by place.
     pub(crate) fn find(&self, name: &Fqn) -> Vec<Placed> {
-        let numbers = self.plan.find(name);
-        let mut found: Vec<(usize, usize)> = numbers.into_iter().filter_map(|it| self.numbers.document(it)).collect();
+        let found = self.plan.find(name).filter_map(|it| self.numbers.document(it));
+        let mut found: SmallVec<[(usize, usize); 8]> = found.collect();
         found.sort_unstable();
         found.into_iter().filter_map(|(document, at)| self.placed(document, at)).collect()
     }

@@ -1,5 +1,7 @@
 //! Realms as a tree of segments, however it is kept: which policies speak of a name is a walk over its segments.
 
+use smallvec::SmallVec;
+
 use crate::syntax::fqn::Fqn;
 
 /// Places for what realms begin with.
@@ -32,17 +34,20 @@ pub(super) struct Standing<A, L> {
     pub(super) any: L,
 }
 
+/// A few places.
+type Places<T> = SmallVec<[<T as Tree>::At; 8]>;
+
 /// The lists whose policies may speak of the name. It is a superset of those that do by variables that occur twice; the
 /// caller binds.
-pub(super) fn lists<T: Tree>(tree: &T, name: &Fqn) -> Vec<T::List> {
-    let mut found = Vec::new();
+pub(super) fn lists<T: Tree>(tree: &T, name: &Fqn) -> SmallVec<[T::List; 16]> {
+    let mut found = SmallVec::new();
     // Each place is a prefix of some realm and is reached once, so this is at most as many as realms have segments.
-    let mut here: Vec<T::At> = tree.root(name.resource_type()).into_iter().collect();
+    let mut here: Places<T> = tree.root(name.resource_type()).into_iter().collect();
     for segment in name.namespace() {
         found.extend(standing(tree, &here).map(|it| it.below));
         here = step(tree, &here, segment);
     }
-    let mut named = Vec::new();
+    let mut named = Places::<T>::new();
     for it in standing(tree, &here) {
         found.extend([it.below, it.exact]);
         if name.local().is_some() {
@@ -62,8 +67,8 @@ fn standing<T: Tree>(tree: &T, at: &[T::At]) -> impl Iterator<Item = Standing<T:
 }
 
 /// Where a segment leads.
-fn step<T: Tree>(tree: &T, from: &[T::At], segment: &str) -> Vec<T::At> {
-    let mut next = Vec::with_capacity(from.len());
+fn step<T: Tree>(tree: &T, from: &[T::At], segment: &str) -> Places<T> {
+    let mut next = Places::<T>::new();
     for at in from {
         next.extend(tree.child(*at, segment));
         next.extend(tree.standing(*at).and_then(|it| it.variable));

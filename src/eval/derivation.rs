@@ -1,6 +1,6 @@
 //! Why a claim was asserted: a derivation of least height (reference section 6).
 
-use std::collections::BTreeSet;
+use smallvec::SmallVec;
 
 use crate::{
     compile::set::Gate,
@@ -13,14 +13,38 @@ use crate::{
 /// Facts and claims listed for one step; a person reads no more, and the list stays a fixed multiple of the rules.
 const USED_MAX: usize = 64;
 
+/// The nodes that were visited in one walk after another.
+struct Seen {
+    // By number of the node, the last walk that visited it.
+    by: Vec<usize>,
+    walk: usize,
+}
+
+impl Seen {
+    fn new(run: &Run<'_>) -> Self {
+        Self { by: vec![0; run.nodes()], walk: 1 }
+    }
+
+    /// Begins another walk.
+    fn forget(&mut self) {
+        self.walk = self.walk.saturating_add(1);
+    }
+
+    /// Whether this walk had not visited it before.
+    fn is_new(&mut self, run: &Run<'_>, id: NodeId) -> bool {
+        let by = run.number(id).and_then(|it| self.by.get_mut(it));
+        by.is_some_and(|it| std::mem::replace(it, self.walk) != self.walk)
+    }
+}
+
 /// The steps that derive these claims, each behind the steps that it uses.
 pub(crate) fn steps(run: &Run<'_>, wanted: impl IntoIterator<Item = usize>) -> Vec<Step> {
-    let mut claims = BTreeSet::new();
-    let mut seen = BTreeSet::new();
-    let mut open: Vec<usize> = wanted.into_iter().collect();
+    let mut is_step = vec![false; run.claims.len()];
+    let mut seen = Seen::new(run);
+    let mut open: SmallVec<[usize; 8]> = wanted.into_iter().collect();
     while let Some(claim) = open.pop() {
-        let Some(derived) = run.claims.get(claim) else { continue };
-        if claims.insert(claim) {
+        let (Some(derived), Some(is_step)) = (run.claims.get(claim), is_step.get_mut(claim)) else { continue };
+        if !std::mem::replace(is_step, true) {
             support(run, derived.by, &mut seen, &mut |leaf| {
                 open.extend(run.witness(leaf));
                 true
@@ -28,17 +52,19 @@ pub(crate) fn steps(run: &Run<'_>, wanted: impl IntoIterator<Item = usize>) -> V
         }
     }
     // Claims are numbered by height.
-    claims.into_iter().filter_map(|it| run.claims.get(it)).map(|it| step(run, it)).collect()
+    let steps = run.claims.iter().zip(is_step).filter(|(_, is_step)| *is_step);
+    steps.map(|(it, _)| step(run, it, &mut seen)).collect()
 }
 
-fn step(run: &Run<'_>, derived: &Derived<'_>) -> Step {
+fn step(run: &Run<'_>, derived: &Derived<'_>, seen: &mut Seen) -> Step {
     let mut used = Vec::new();
-    support(run, derived.by, &mut BTreeSet::new(), &mut |leaf| {
-        for it in rests_on(run, leaf) {
+    seen.forget();
+    support(run, derived.by, seen, &mut |leaf| {
+        rests_on(run, leaf, |it| {
             if used.len() < USED_MAX && !used.contains(&it) {
                 used.push(it);
             }
-        }
+        });
         used.len() < USED_MAX
     });
     Step { claim: claim(run, derived), place: place(run, derived.by, derived.offset), used }
@@ -46,8 +72,8 @@ fn step(run: &Run<'_>, derived: &Derived<'_>) -> Step {
 
 /// Visits the comparisons by which a node became true, in the order of the text: all of `&&`, of `||` the one that was
 /// true first. Recursion is bounded because nesting is, in documents and so in nodes.
-fn support(run: &Run<'_>, id: NodeId, seen: &mut BTreeSet<NodeId>, visit: &mut impl FnMut(NodeId) -> bool) -> bool {
-    if !seen.insert(id) {
+fn support(run: &Run<'_>, id: NodeId, seen: &mut Seen, visit: &mut impl FnMut(NodeId) -> bool) -> bool {
+    if !seen.is_new(run, id) {
         return true;
     }
     let Some(node) = run.node(id) else { return true };
@@ -63,20 +89,20 @@ fn support(run: &Run<'_>, id: NodeId, seen: &mut BTreeSet<NodeId>, visit: &mut i
     }
 }
 
-/// What a comparison that holds rests on.
-fn rests_on(run: &Run<'_>, leaf: NodeId) -> Vec<Used> {
-    let Some(Gate::Compare(comparison)) = run.node(leaf).map(|it| &it.gate) else { return Vec::new() };
+/// Tells what a comparison that holds rests on.
+fn rests_on(run: &Run<'_>, leaf: NodeId, tell: impl FnMut(Used)) {
+    let Some(Gate::Compare(comparison)) = run.node(leaf).map(|it| &it.gate) else { return };
     if !is_fact(run.set, comparison.slot) {
         let witness = run.witness(leaf).and_then(|it| run.claims.get(it));
-        return witness.map(|it| Used::Claim(claim(run, it))).into_iter().collect();
+        return witness.map(|it| Used::Claim(claim(run, it))).into_iter().for_each(tell);
     }
-    let Some(key) = run.set.slots.key(comparison.slot) else { return Vec::new() };
-    let fact = |value: &str| Used::Fact(Fact::new(&key.issuer, &key.claim_type, value));
+    let Some(key) = run.set.slots.key(comparison.slot) else { return };
+    let fact = |value: &str| Used::Fact(Fact::new(key.issuer.as_str(), key.claim_type.as_str(), value));
     let bound = run.bound(leaf.policy);
     let holding = run.facts(comparison.slot).iter().filter(|it| comparison.holds_of(it, bound));
     // `!=` speaks of all values, every other operator of some value.
     let count = if comparison.is_of_all_values() { USED_MAX } else { 1 };
-    holding.take(count).map(|it| fact(it)).collect()
+    holding.take(count).map(|it| fact(it)).for_each(tell);
 }
 
 /// A claim as a person has it.

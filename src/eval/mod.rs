@@ -74,20 +74,12 @@ fn decision(run: &Run<'_>) -> Decision {
     refusals.dedup();
     let allowed = missing.is_empty() && refusals.is_empty();
     let why = derivation::steps(run, wants.iter().filter_map(|(_, met)| *met));
-    let because: BTreeSet<Place> =
-        if allowed { why.iter().map(|it| it.place.clone()).collect() } else { BTreeSet::new() };
+    let mut because: Vec<Place> = if allowed { why.iter().map(|it| it.place.clone()).collect() } else { Vec::new() };
+    because.sort_unstable();
+    because.dedup();
     let mut claims: Vec<Claim> = run.claims.iter().map(|it| derivation::claim(run, it)).collect();
     claims.sort_unstable();
-    Decision {
-        allowed,
-        missing,
-        refusals,
-        claims,
-        why,
-        because: because.into_iter().collect(),
-        effective,
-        valid_until: validity::valid_until(run),
-    }
+    Decision { allowed, missing, refusals, claims, why, because, effective, valid_until: validity::valid_until(run) }
 }
 
 /// Whether some rule could grant what is wanted if the context types in `open` had values that suit it: each comparison

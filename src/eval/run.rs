@@ -7,7 +7,7 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use foldhash::{HashMap, HashMapExt};
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use crate::{
     compile::{
@@ -16,7 +16,7 @@ use crate::{
         set::{Asserted, Gate, Node, Placed, Policy},
         slots::Slot,
     },
-    eval::{Request, waiting::Waiting},
+    eval::{Fact, Request, waiting::Waiting},
 };
 
 /// Facts of one type up to which each comparison that is no look-up is tried on all of them at once.
@@ -34,8 +34,9 @@ pub(crate) struct Run<'a> {
     pub(crate) claims: Vec<Derived<'a>>,
     /// Assertions of types that do not just add up, each with the policy that made it.
     pub(crate) special: Vec<Special<'a>>,
-    // Values of the facts of each slot, ascending.
-    facts: Vec<Vec<&'a str>>,
+    facts: Facts<'a>,
+    // Of all nodes of all policies, one policy behind the other.
+    states: Vec<State>,
     known: HashMap<(Slot, Cow<'a, str>), usize>,
     waiting_for_value: HashMap<(Slot, Cow<'a, str>), SmallVec<[NodeId; 1]>>,
     waiting_for_type: HashMap<Slot, Waiting>,
@@ -49,8 +50,24 @@ pub(crate) struct Matched<'a> {
     pub(crate) policy: &'a Policy,
     /// What its variables are bound to, by number.
     pub(crate) bound: Vec<&'a str>,
-    states: Vec<State>,
+    // Of its nodes the first, among the states of all.
+    first: usize,
 }
+
+/// The values of the request's facts by slot.
+#[derive(Debug, Default)]
+struct Facts<'a> {
+    // Ascending within one slot.
+    values: Vec<&'a str>,
+    // INVARIANT (order): ascending by slot, each of which has values from here to there.
+    slots: SmallVec<[(Slot, usize, usize); 4]>,
+}
+
+/// A few nodes.
+type Nodes = SmallVec<[NodeId; 8]>;
+
+/// Claims that may be waited for without asking for more room.
+const WAITED_FOR: usize = 7;
 
 /// Where a node stands in the evaluation.
 #[derive(Debug, Clone, Copy)]
@@ -98,13 +115,15 @@ impl<'a> Run<'a> {
 
     /// Evaluates to the end, with every comparison of a context type in `open` true.
     pub(crate) fn leaving_open(set: &'a PolicySet, found: &'a [Placed], request: &'a Request, open: &[&str]) -> Self {
+        let (policies, states) = matched(found, request);
         let mut run = Self {
             set,
             request,
-            policies: matched(found, request),
+            policies,
             claims: Vec::new(),
             special: Vec::new(),
-            facts: facts(set, request),
+            facts: Facts::new(set, request),
+            states,
             known: HashMap::new(),
             waiting_for_value: HashMap::new(),
             waiting_for_type: HashMap::new(),
@@ -122,9 +141,9 @@ impl<'a> Run<'a> {
     }
 
     /// Nodes that are true before any claim is; all comparisons on claims wait from here on.
-    fn start(&mut self, open: &[&str]) -> Vec<NodeId> {
+    fn start(&mut self, open: &[&str]) -> Nodes {
         let open: Vec<Slot> = open.iter().filter_map(|it| self.set.slots.find("", it)).collect();
-        let mut ready = Vec::new();
+        let mut ready = Nodes::new();
         // Comparisons of types with many facts.
         let mut of_many: BTreeMap<Slot, Waiting> = BTreeMap::new();
         for (policy, matched) in self.policies.iter().enumerate() {
@@ -134,7 +153,7 @@ impl<'a> Run<'a> {
                     Gate::All(inputs) if inputs.is_empty() => ready.push(id),
                     Gate::All(_) | Gate::Any(_) => (),
                     Gate::Compare(comparison) if is_fact(self.set, comparison.slot) => {
-                        let values = self.facts.get(comparison.slot.0).map(Vec::as_slice).unwrap_or_default();
+                        let values = self.facts.of(comparison.slot);
                         if open.contains(&comparison.slot) {
                             ready.push(id);
                         } else if FEW_FACTS < values.len() && comparison.is_of_some_value() {
@@ -145,6 +164,9 @@ impl<'a> Run<'a> {
                     }
                     Gate::Compare(comparison) => match comparison.equal_to() {
                         Some(templates) => {
+                            if self.waiting_for_value.is_empty() {
+                                self.waiting_for_value.reserve(WAITED_FOR);
+                            }
                             for template in templates {
                                 let key = (comparison.slot, template.fill(&matched.bound));
                                 self.waiting_for_value.entry(key).or_default().push(id);
@@ -156,7 +178,7 @@ impl<'a> Run<'a> {
             }
         }
         for (slot, mut waiting) in of_many {
-            for value in self.facts.get(slot.0).map(Vec::as_slice).unwrap_or_default() {
+            for value in self.facts.of(slot) {
                 ready.extend(waiting.woken_by(value, &self.policies));
             }
         }
@@ -164,11 +186,12 @@ impl<'a> Run<'a> {
     }
 
     /// Makes nodes true, and those that they were the last missing input of; gives those that assert something.
-    fn propagate(&mut self, mut ready: Vec<NodeId>, round: usize) -> Vec<NodeId> {
-        let mut fired = Vec::new();
+    fn propagate(&mut self, mut ready: Nodes, round: usize) -> Nodes {
+        let mut fired = Nodes::new();
         while let Some(id) = ready.pop() {
-            let Some(matched) = self.policies.get_mut(id.policy) else { continue };
-            let Some(state) = matched.states.get_mut(id.node) else { continue };
+            let Some(matched) = self.policies.get(id.policy) else { continue };
+            let Some(states) = self.states.get_mut(matched.first..) else { continue };
+            let Some(state) = states.get_mut(id.node) else { continue };
             if state.level.replace(state.level.unwrap_or(round)).is_some() {
                 continue;
             }
@@ -177,7 +200,7 @@ impl<'a> Run<'a> {
                 fired.push(id);
             }
             for feed in &node.feeds {
-                let Some(state) = matched.states.get_mut(*feed) else { continue };
+                let Some(state) = states.get_mut(*feed) else { continue };
                 state.lacks = state.lacks.saturating_sub(1);
                 if state.lacks == 0 {
                     ready.push(NodeId { node: *feed, ..id });
@@ -188,8 +211,8 @@ impl<'a> Run<'a> {
     }
 
     /// Asserts what the nodes say, the first rule by document and place first; gives the claims that are new.
-    fn assert(&mut self, fired: Vec<NodeId>) -> Vec<usize> {
-        let mut assertions = Vec::new();
+    fn assert(&mut self, fired: Nodes) -> SmallVec<[usize; 8]> {
+        let mut assertions: SmallVec<[_; 4]> = SmallVec::new();
         for id in fired {
             let Some(matched) = self.policies.get(id.policy) else { continue };
             let policy: &'a Policy = matched.policy;
@@ -197,7 +220,7 @@ impl<'a> Run<'a> {
             assertions.extend(asserts.iter().map(|it| (matched.document, it.offset, id, it)));
         }
         assertions.sort_by_key(|(document, offset, id, _)| (*document, *offset, *id));
-        let mut fresh = Vec::new();
+        let mut fresh = SmallVec::new();
         for (_, offset, by, assertion) in assertions {
             let slot = assertion.slot;
             let combines = combines(self.set.slots.claim_type(slot), self.request.target().resource_type());
@@ -217,16 +240,16 @@ impl<'a> Run<'a> {
     }
 
     /// What an assertion asserts here.
-    pub(crate) fn values(&self, asserted: &'a Asserted, policy: usize) -> Vec<Cow<'a, str>> {
+    pub(crate) fn values(&self, asserted: &'a Asserted, policy: usize) -> SmallVec<[Cow<'a, str>; 1]> {
         match asserted {
-            Asserted::Value(template) => vec![template.fill(self.bound(policy))],
+            Asserted::Value(template) => smallvec![template.fill(self.bound(policy))],
             Asserted::Reference(slot) => self.facts(*slot).iter().map(|it| Cow::Borrowed(*it)).collect(),
         }
     }
 
     /// The comparisons that new claims make true.
-    fn wake(&mut self, fresh: Vec<usize>) -> Vec<NodeId> {
-        let mut ready = Vec::new();
+    fn wake(&mut self, fresh: SmallVec<[usize; 8]>) -> Nodes {
+        let mut ready = Nodes::new();
         for claim in fresh {
             let Some(Derived { slot, value, .. }) = self.claims.get(claim) else { continue };
             let mut woken = self.waiting_for_value.remove(&(*slot, value.clone())).unwrap_or_default();
@@ -234,8 +257,8 @@ impl<'a> Run<'a> {
                 woken.extend(waiting.woken_by(value, &self.policies));
             }
             for id in woken {
-                let state = self.policies.get_mut(id.policy).and_then(|it| it.states.get_mut(id.node));
-                if let Some(state) = state {
+                let number = self.number(id);
+                if let Some(state) = number.and_then(|it| self.states.get_mut(it)) {
                     state.witness.get_or_insert(claim);
                     ready.push(id);
                 }
@@ -251,7 +274,7 @@ impl<'a> Run<'a> {
 
     /// Values of a slot's facts, ascending.
     pub(crate) fn facts(&self, slot: Slot) -> &[&'a str] {
-        self.facts.get(slot.0).map(Vec::as_slice).unwrap_or_default()
+        self.facts.of(slot)
     }
 
     /// A node of the set.
@@ -259,14 +282,24 @@ impl<'a> Run<'a> {
         self.policies.get(id.policy)?.policy.node(id.node)
     }
 
+    /// The number of a node, of which none has that of another.
+    pub(crate) fn number(&self, id: NodeId) -> Option<usize> {
+        self.policies.get(id.policy)?.first.checked_add(id.node)
+    }
+
+    /// How many nodes there are.
+    pub(crate) fn nodes(&self) -> usize {
+        self.states.len()
+    }
+
     /// The round in which a node became true.
     pub(crate) fn level(&self, id: NodeId) -> Option<usize> {
-        self.policies.get(id.policy)?.states.get(id.node)?.level
+        self.states.get(self.number(id)?)?.level
     }
 
     /// The claim that first made a comparison true.
     pub(crate) fn witness(&self, id: NodeId) -> Option<usize> {
-        self.policies.get(id.policy)?.states.get(id.node)?.witness
+        self.states.get(self.number(id)?)?.witness
     }
 
     /// The number of a claim, if it was asserted.
@@ -287,7 +320,8 @@ pub(crate) fn is_fact(set: &PolicySet, slot: Slot) -> bool {
     set.slots.is_fact(slot)
 }
 
-fn matched<'a>(found: &'a [Placed], request: &'a Request) -> Vec<Matched<'a>> {
+fn matched<'a>(found: &'a [Placed], request: &'a Request) -> (Vec<Matched<'a>>, Vec<State>) {
+    let mut states = Vec::with_capacity(found.iter().map(|it| it.policy.nodes.len()).sum());
     let policies = found.iter().filter_map(|it| {
         let policy = &*it.policy;
         let bound = policy.realm.bind(request.target(), policy.variables.names().len())?;
@@ -299,19 +333,40 @@ fn matched<'a>(found: &'a [Placed], request: &'a Request) -> Vec<Matched<'a>> {
             level: None,
             witness: None,
         };
-        let states = policy.nodes.iter().map(state).collect();
-        Some(Matched { document: it.document, policy, bound, states })
+        let first = states.len();
+        states.extend(policy.nodes.iter().map(state));
+        Some(Matched { document: it.document, policy, bound, first })
     });
-    policies.collect()
+    (policies.collect(), states)
 }
 
-fn facts<'a>(set: &PolicySet, request: &'a Request) -> Vec<Vec<&'a str>> {
-    let mut facts = vec![Vec::new(); set.slots.count()];
-    for fact in request.facts() {
-        let slot = set.slots.find(&fact.issuer, &fact.claim_type).filter(|it| is_fact(set, *it));
-        if let Some(values) = slot.and_then(|it| facts.get_mut(it.0)) {
-            values.push(fact.value.as_str());
+impl<'a> Facts<'a> {
+    fn new(set: &PolicySet, request: &'a Request) -> Self {
+        let mut facts = Self { values: Vec::with_capacity(request.facts().len()), slots: SmallVec::new() };
+        let mut last: Option<(Fact<&str>, Option<Slot>)> = None;
+        // Facts of one type stand together.
+        for fact in request.facts().iter().map(Fact::as_text) {
+            let slot = match last {
+                Some((it, slot)) if it.is_of_type_of(&fact) => slot,
+                Some(_) | None => set.slots.find(fact.issuer, fact.claim_type).filter(|it| is_fact(set, *it)),
+            };
+            last = Some((fact, slot));
+            let Some(slot) = slot else { continue };
+            let start = facts.values.len();
+            facts.values.push(fact.value);
+            match facts.slots.last_mut().filter(|it| it.0 == slot) {
+                Some((_, _, end)) => *end = facts.values.len(),
+                None => facts.slots.push((slot, start, facts.values.len())),
+            }
         }
+        facts.slots.sort_unstable();
+        facts
     }
-    facts
+
+    /// Ascending.
+    fn of(&self, slot: Slot) -> &[&'a str] {
+        let at = self.slots.binary_search_by_key(&slot, |it| it.0).ok();
+        let range = at.and_then(|it| self.slots.get(it)).map(|(_, start, end)| *start..*end);
+        range.and_then(|it| self.values.get(it)).unwrap_or_default()
+    }
 }

@@ -12,7 +12,9 @@ use crate::{
 /// For each want, unique and in the request's order, the asserted claim of least height that covers it.
 pub(crate) fn met<'r>(run: &Run<'r>) -> Vec<(&'r Claim, Option<usize>)> {
     let mut seen = std::collections::BTreeSet::new();
-    let wants = run.request.want().iter().filter(|it| seen.insert(*it));
+    let all = run.request.want();
+    // One is not noted, which would take memory.
+    let wants = all.iter().filter(|it| all.len() == 1 || seen.insert(*it));
     wants.map(|want| (want, covering(run, want))).collect()
 }
 

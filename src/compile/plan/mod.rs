@@ -246,9 +246,9 @@ impl<B: Deref<Target = [u8]>> Plan<B> {
     }
 
     /// The policies whose realm may hold the name, in no order.
-    pub(crate) fn find(&self, name: &Fqn) -> Vec<u32> {
+    pub(crate) fn find(&self, name: &Fqn) -> impl Iterator<Item = u32> {
         let units = lists(self, name).into_iter().flat_map(|it| self.units(it));
-        units.flat_map(|it| self.policies(it)).collect()
+        units.flat_map(|it| self.policies(it))
     }
 
     /// The rules of a unit that assert a claim where there is this fact.
