@@ -106,7 +106,7 @@ impl Slots {
         let mut slots = Self::default();
         for _ in 0..from.number()? {
             let (issuer, claim_type) = (from.text()?, from.text()?);
-            slots.intern(Some(&issuer), &claim_type);
+            slots.intern(Some(issuer), claim_type);
         }
         Some(slots)
     }

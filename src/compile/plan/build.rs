@@ -8,16 +8,14 @@ use std::{
 use smallvec::SmallVec;
 
 use crate::compile::{
-    affix::{Affix, Affixes},
     catalogue::{Combines, claim_type, combines},
     document::Document,
     index::Index,
     plan::{
-        AFFIXED, Affixed, Filed, KEYED, Op, PLACE_BYTES, Plan, Production, SPECIAL, Table, UNCLEAR, UNIT_BYTES,
-        VARIABLES_MAX, WORLD,
+        AFFIXED, KEYED, Op, PLACE_BYTES, Plan, Production, SPECIAL, Table, UNCLEAR, UNIT_BYTES, VARIABLES_MAX, WORLD,
         draft::Draft,
         hash,
-        rule::{Rule, Rules, TRIED_MAX, comparison_of, constant_affix, keys, parted},
+        rule::{Rule, Rules, TRIED_MAX, by_part, comparison_of, keys, parted},
     },
     set::Numbers,
     slots::{Slot, Slots},
@@ -251,28 +249,10 @@ impl<'a> Builder<'a> {
             }
         }
         if !affixed.is_empty() {
-            let by_part = self.by_part(&affixed, policies, production)?;
+            let by_part = by_part(&affixed, policies, production)?;
             self.plan.affixes.insert(at, by_part);
         }
         Some(at)
-    }
-
-    /// Rules that ask for a part of a fact's value, by the fact's type.
-    fn by_part(
-        &self,
-        rules: &[Rule],
-        policies: &[Draft<'_>],
-        production: impl Fn(&Rule) -> Option<Production>,
-    ) -> Option<Arc<[Affixed]>> {
-        let mut by_slot: BTreeMap<Slot, Vec<(Affix<'_>, Filed)>> = BTreeMap::new();
-        for rule in rules {
-            let comparison = comparison_of(rule, policies)?;
-            let affix = constant_affix(comparison)?;
-            let filed = Filed { rule: production(rule)?, text: affix.text.as_ref().into() };
-            by_slot.entry(comparison.slot()?).or_default().push((affix, filed));
-        }
-        let affixed = |(slot, all)| Some(Affixed { slot, rules: Affixes::new(all)? });
-        by_slot.into_iter().map(affixed).collect()
     }
 
     /// Rules that a unit has for those who bring a fact.

@@ -1,9 +1,16 @@
 //! The rules of one realm, before they are written: which are tried one by one, and what the others are found by.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use foldhash::{HashMap, HashMapExt};
 use smallvec::SmallVec;
 
-use crate::compile::{affix::Affix, plan::draft::Draft, slots::Slots, steps::Asks};
+use crate::compile::{
+    affix::{Affix, Affixes},
+    plan::{Affixed, Filed, Production, draft::Draft},
+    slots::{Slot, Slots},
+    steps::Asks,
+};
 
 /// Rules of one unit that assert one claim, up to which they are tried one by one.
 pub(super) const TRIED_MAX: usize = 8;
@@ -52,7 +59,7 @@ pub(super) fn comparison_of<'a, 'd>(rule: &Rule, policies: &'d [Draft<'a>]) -> O
 }
 
 /// The part of a value that a comparison asks for, whoever asks.
-pub(super) fn constant_affix<'d>(comparison: &'d Asks<'_>) -> Option<Affix<'d>> {
+fn constant_affix<'d>(comparison: &'d Asks<'_>) -> Option<Affix<'d>> {
     match comparison {
         Asks::Compare(comparison) => comparison.affix(None),
         Asks::Equal { .. } | Asks::All(_) | Asks::Any(_) => None,
@@ -72,4 +79,21 @@ pub(super) fn parted(rules: Rules) -> (Rules, Rules) {
     }
     let is_tried = |it: &Rule| it.key.is_none() || counts.get(&it.claim).is_none_or(|count| *count <= TRIED_MAX);
     rules.into_iter().partition(is_tried)
+}
+
+/// Rules that ask for a part of a fact's value, by the fact's type.
+pub(super) fn by_part(
+    rules: &[Rule],
+    policies: &[Draft<'_>],
+    production: impl Fn(&Rule) -> Option<Production>,
+) -> Option<Arc<[Affixed]>> {
+    let mut by_slot: BTreeMap<Slot, Vec<(Affix<'_>, Filed)>> = BTreeMap::new();
+    for rule in rules {
+        let comparison = comparison_of(rule, policies)?;
+        let affix = constant_affix(comparison)?;
+        let filed = Filed { rule: production(rule)?, text: affix.text.as_ref().into() };
+        by_slot.entry(comparison.slot()?).or_default().push((affix, filed));
+    }
+    let affixed = |(slot, all)| Some(Affixed { slot, rules: Affixes::new(all)? });
+    by_slot.into_iter().map(affixed).collect()
 }
