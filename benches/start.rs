@@ -41,7 +41,7 @@ fn start(folder: &Path, policies: usize, way: &str) -> f64 {
     let start = Instant::now();
     match way {
         "kept" => {
-            let set = Kept::open(folder).unwrap().take().unwrap();
+            let set = Kept::open(folder).take().unwrap();
             assert!(is_let_in(&set.set, policies));
             start.elapsed().as_secs_f64() * 1e3
         }
@@ -62,7 +62,7 @@ fn compiled(folder: &Path, policies: usize) -> f64 {
     let set = compile(&sources, System::Included).unwrap();
     assert!(is_let_in(&set, policies));
     let took = start.elapsed().as_secs_f64() * 1e3;
-    let mut kept = Kept::open(folder).unwrap();
+    let mut kept = Kept::open(folder);
     if kept.take().is_none() {
         kept.keep(&Snapshot::first(1, set));
     }

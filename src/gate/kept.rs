@@ -5,23 +5,21 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{File, OpenOptions},
-    io::{self, BufWriter, Read, Write},
-    os::unix::fs::OpenOptionsExt,
+    fs::{self, File},
+    io::{self, BufWriter, Write},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use bytes::Bytes;
 use memmap2::MmapOptions;
-use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use crate::{
     compile::{PolicySet, SealKey, UnsealError},
     gate::Snapshot,
     source::Source,
-    wire::policy::PolicyEntry,
+    wire::policy::{KeptPolicy, PolicyEntry},
 };
 
 const FILE: &str = "policy-set";
@@ -46,13 +44,6 @@ struct Shelf {
     key: SealKey,
 }
 
-/// What stands beside the set in its file.
-#[derive(Debug, Serialize, Deserialize)]
-struct About {
-    revision: u64,
-    documents: Vec<PolicyEntry>,
-}
-
 /// Why a file gives no set.
 #[derive(Debug, thiserror::Error)]
 enum KeptError {
@@ -66,13 +57,17 @@ enum KeptError {
 
 impl Kept {
     /// Reads what is in a folder that only we may look into; to be done before anything is compiled, as a set from a file
-    /// brings the seed of its hashes along. Without a file, or with one that is not ours, the set is compiled.
-    ///
-    /// # Errors
-    ///
-    /// Where the secret that seals the file can be neither read nor made.
-    pub fn open(folder: &Path) -> io::Result<Self> {
-        let shelf = Shelf { folder: folder.to_owned(), key: SealKey::new(secret(&folder.join(KEY_FILE))?) };
+    /// brings the seed of its hashes along. Without a file, or with one that is not ours, the set is compiled; where no file
+    /// can be sealed, that is logged and none is kept.
+    pub fn open(folder: &Path) -> Self {
+        let key = match secret(&folder.join(KEY_FILE)) {
+            Ok(secret) => SealKey::new(secret),
+            Err(error) => {
+                tracing::warn!(event = "policy.set.not_kept", %error, "there is no secret to seal the policy set with");
+                return Self::default();
+            }
+        };
+        let shelf = Shelf { folder: folder.to_owned(), key };
         let found = match shelf.read() {
             Ok(found) => Some(found),
             Err(KeptError::File(error)) if error.kind() == io::ErrorKind::NotFound => None,
@@ -82,7 +77,7 @@ impl Kept {
             }
         };
         let digests = found.as_ref().map(digests).unwrap_or_default();
-        Ok(Self { shelf: Some(Arc::new(shelf)), found: found.map(Arc::new), digests })
+        Self { shelf: Some(Arc::new(shelf)), found: found.map(Arc::new), digests }
     }
 
     /// What was found, once.
@@ -108,25 +103,21 @@ impl Kept {
 impl Shelf {
     fn read(&self) -> Result<Snapshot, KeptError> {
         let (set, about) = PolicySet::unseal(&mapped(&self.folder.join(FILE))?, &self.key)?;
-        let About { revision, documents } = serde_json::from_slice(&about).map_err(|_| KeptError::About)?;
-        let source = |entry: &PolicyEntry| set.sources().iter().find(|it| it.document() == entry.name).cloned();
+        let KeptPolicy { revision, documents } = serde_json::from_slice(&about).map_err(|_| KeptError::About)?;
+        let all = set.sources();
+        let place = |it: &PolicyEntry| all.binary_search_by(|own| own.document().cmp(&it.name)).ok();
+        let source = |it: &PolicyEntry| all.get(place(it)?).cloned();
         let sources: Vec<Source> = documents.iter().map(source).collect::<Option<_>>().ok_or(KeptError::About)?;
         let mut snapshot = Snapshot::first(revision, set);
         (snapshot.entries, snapshot.sources) = (documents, sources);
         Ok(snapshot)
     }
 
-    /// Writes beside and moves it into place: a crash leaves the old file or the new one, and whoever has mapped the old one
-    /// keeps it.
+    /// Puts a new file in the place of the old one, which whoever has mapped it keeps.
     fn write(&self, snapshot: &Snapshot) -> Result<(), KeptError> {
-        let about = About { revision: snapshot.revision, documents: snapshot.entries.clone() };
+        let about = KeptPolicy { revision: snapshot.revision, documents: snapshot.entries.clone() };
         let about = serde_json::to_vec(&about).map_err(|_| KeptError::About)?;
-        let mut file = BufWriter::new(NamedTempFile::new_in(&self.folder)?);
-        snapshot.set.seal(&about, &self.key, &mut file)?;
-        let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-        file.as_file().sync_all()?;
-        file.persist(self.folder.join(FILE)).map_err(io::Error::from)?;
-        Ok(())
+        Ok(replace(&self.folder.join(FILE), |file| snapshot.set.seal(&about, &self.key, file))?)
     }
 }
 
@@ -144,19 +135,31 @@ fn mapped(path: &Path) -> io::Result<Bytes> {
     Ok(Bytes::from_owner(map))
 }
 
-/// The secret in a file, which is made where there is none.
+/// The secret in a file, which is made where there is none, or less than one: what another one has sealed is compiled again.
 fn secret(path: &Path) -> io::Result<[u8; SealKey::BYTES]> {
-    let mut secret = [0; SealKey::BYTES];
-    match File::open(path) {
-        Ok(mut file) => file.read_exact(&mut secret)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let provider = rustls::crypto::aws_lc_rs::default_provider();
-            provider.secure_random.fill(&mut secret).map_err(|_| io::Error::other("no random bytes"))?;
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-            file.write_all(&secret)?;
-            file.sync_all()?;
+    match fs::read(path) {
+        Ok(bytes) => {
+            if let Ok(secret) = bytes.try_into() {
+                return Ok(secret);
+            }
         }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (),
         Err(error) => return Err(error),
     }
+    let mut secret = [0; SealKey::BYTES];
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    provider.secure_random.fill(&mut secret).map_err(|_| io::Error::other("no random bytes"))?;
+    replace(path, |file| file.write_all(&secret))?;
     Ok(secret)
+}
+
+/// Writes a file that only we may read, beside it first: a crash leaves the old one or the new one.
+fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let folder = path.parent().ok_or(io::ErrorKind::NotFound)?;
+    let mut file = BufWriter::new(NamedTempFile::new_in(folder)?);
+    write(&mut file)?;
+    let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
 }

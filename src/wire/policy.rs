@@ -33,6 +33,15 @@ pub struct PolicyEntry {
     pub author: String,
 }
 
+/// What a compiled set that is kept in a file says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptPolicy {
+    /// Of the head that it was compiled for.
+    pub revision: u64,
+    /// Its documents, as that head lists them.
+    pub documents: Vec<PolicyEntry>,
+}
+
 /// Body of `PUT /v1/policy`: all or none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -41,7 +41,7 @@ impl State {
     /// Opens or makes everything in the state folder.
     pub(super) async fn open(config: &Config) -> Result<Self, DaemonError> {
         private_folder(&config.state)?;
-        let kept = Mutex::new(Kept::open(&config.state)?);
+        let kept = Mutex::new(Kept::open(&config.state));
         let store = Embedded::open(&config.state.join("store"))?;
         let floor = Floor { path: config.state.clone(), free_bytes_min: config.audit.free_bytes_min };
         let auth_audit = Audit::open(store.log("audit"), "auth", Some(floor.clone())).await?;

@@ -216,7 +216,7 @@ async fn a_store_that_is_silent_for_long_means_no() {
 #[tokio::test]
 async fn a_kept_set_saves_reading_and_compiling_and_no_more() {
     let folder = tempfile::tempdir().unwrap();
-    let open = || Kept::open(folder.path()).unwrap();
+    let open = || Kept::open(folder.path());
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap().serialize_pem();
     let key = || SigningKey::from_pem(&key).unwrap();
     let first = bench_from(open(), key()).await;
@@ -258,9 +258,15 @@ async fn a_kept_set_saves_reading_and_compiling_and_no_more() {
     bytes[middle] ^= 1;
     fs::write(elsewhere.path().join("policy-set"), bytes).unwrap();
     fs::copy(folder.path().join("policy-set.key"), elsewhere.path().join("policy-set.key")).unwrap();
-    let mut kept = Kept::open(elsewhere.path()).unwrap();
+    let mut kept = Kept::open(elsewhere.path());
     assert!(kept.take().is_none());
     let damaged = bench_from(kept, key()).await;
     damaged.publish(&head).await;
     assert!(matches!(damaged.problem().await, PolicyError::Document { .. }));
+
+    // Half a secret is none, and what another one has sealed is not ours.
+    let secret = folder.path().join("policy-set.key");
+    fs::write(&secret, [7; 16]).unwrap();
+    assert!(open().take().is_none());
+    assert_eq!(fs::read(&secret).unwrap().len(), 32);
 }
