@@ -34,8 +34,8 @@ pub struct Kept {
     shelf: Option<Arc<Shelf>>,
     /// A set to start from; never in force by itself.
     found: Option<Arc<Snapshot>>,
-    /// Of the documents of the set in the file.
-    digests: BTreeSet<String>,
+    /// Of the documents of the set in the file, where there is one.
+    digests: Option<BTreeSet<String>>,
 }
 
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl Kept {
                 None
             }
         };
-        let digests = found.as_ref().map(digests).unwrap_or_default();
+        let digests = found.as_ref().map(digests);
         Self { shelf: Some(Arc::new(shelf)), found: found.map(Arc::new), digests }
     }
 
@@ -89,12 +89,13 @@ impl Kept {
     pub fn keep(&mut self, snapshot: &Snapshot) {
         let Some(place) = &self.shelf else { return };
         let digests = digests(snapshot);
-        let differing = self.digests.symmetric_difference(&digests).count();
-        if differing.saturating_mul(STALE_PART) <= self.digests.len() {
+        let is_near =
+            |it: &BTreeSet<String>| it.symmetric_difference(&digests).count().saturating_mul(STALE_PART) <= it.len();
+        if self.digests.as_ref().is_some_and(is_near) {
             return;
         }
         match place.write(snapshot) {
-            Ok(()) => self.digests = digests,
+            Ok(()) => self.digests = Some(digests),
             Err(error) => tracing::warn!(event = "policy.set.not_kept", %error, "the next start has to compile"),
         }
     }
