@@ -48,7 +48,7 @@ impl Spent {
     }
 
     fn elapsed(&self) -> Duration {
-        Self::now().0 - self.0
+        Self::now().0.saturating_sub(self.0)
     }
 }
 
