@@ -134,7 +134,7 @@ fn as_many_claims_as_comparisons_of_a_part_are_not_tried_on_each_other() {
         "matches \"x{n}*y\"",
         "fqnMatch \"job::/x/{n}\"",
     ] {
-        let count = 14_000;
+        let count = 20_000;
         let claims =
             (0..count).map(|at| format!("job::/sandbox {{ if (LDAP->group == all) {{ role \"job::/r/{at}\" }} }}\n"));
         let asks = |at: usize| how.replace("{n}", &at.to_string());
