@@ -285,6 +285,7 @@ impl Document {
 
 impl Step<'_> {
     /// Adds what it says to a policy as it is evaluated.
+    #[inline]
     fn unpack(self, slots: &Slots, nodes: &mut Vec<Node>) -> Option<()> {
         match self {
             Self::Node(Asks::All(inputs)) => add(nodes, Gate::All(inputs)),

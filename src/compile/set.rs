@@ -131,10 +131,12 @@ impl PolicySet {
 
     /// The policies whose realm may hold the name, ascending by document, then by place.
     pub(crate) fn find(&self, name: &Fqn) -> Vec<Placed> {
-        let found = self.plan.find(name).filter_map(|it| self.numbers.document(it));
-        let mut found: SmallVec<[(usize, usize); 8]> = found.collect();
+        let mut found: SmallVec<[(usize, usize); 8]> = SmallVec::new();
+        self.plan.find(name, |it| found.extend(self.numbers.document(it)));
         found.sort_unstable();
-        found.into_iter().filter_map(|(document, at)| self.placed(document, at)).collect()
+        let mut placed = Vec::with_capacity(found.len());
+        placed.extend(found.into_iter().filter_map(|(document, at)| self.placed(document, at)));
+        placed
     }
 
     /// All policies, ascending by document, then by place.

@@ -118,6 +118,7 @@ impl<'a> Steps<'a> {
     }
 
     /// What comes next; nothing where that cannot be read.
+    #[inline]
     pub(crate) fn next(&mut self) -> Option<Step<'a>> {
         let record = *RECORDS.get(self.from.number()?)?;
         let asks = match record {

@@ -44,34 +44,38 @@ pub(super) fn lists<T: Tree>(tree: &T, name: &Fqn) -> SmallVec<[T::List; 16]> {
     // Each place is a prefix of some realm and is reached once, so this is at most as many as realms have segments.
     let mut here: Places<T> = tree.root(name.resource_type()).into_iter().collect();
     for segment in name.namespace() {
-        found.extend(standing(tree, &here).map(|it| it.below));
-        here = step(tree, &here, segment);
+        here = step(tree, &here, segment, |it| found.push(it.below));
     }
     let mut named = Places::<T>::new();
-    for it in standing(tree, &here) {
+    for it in here.iter().filter_map(|it| tree.standing(*it)) {
         found.extend([it.below, it.exact]);
         if name.local().is_some() {
             found.push(it.any);
             named.extend(it.named);
         }
     }
+    // Of no local name nothing is below, so the roots have nothing to tell.
     for segment in name.local().unwrap_or_default() {
-        named = step(tree, &named, segment);
-        found.extend(standing(tree, &named).map(|it| it.below));
+        named = step(tree, &named, segment, |it| found.push(it.below));
     }
+    found.extend(named.iter().filter_map(|it| tree.standing(*it)).map(|it| it.below));
     found
 }
 
-fn standing<T: Tree>(tree: &T, at: &[T::At]) -> impl Iterator<Item = Standing<T::At, T::List>> {
-    at.iter().filter_map(|it| tree.standing(*it))
-}
-
-/// Where a segment leads.
-fn step<T: Tree>(tree: &T, from: &[T::At], segment: &str) -> Places<T> {
+/// Where a segment leads; `tell` gets what stands where it comes from.
+fn step<T: Tree>(
+    tree: &T,
+    from: &[T::At],
+    segment: &str,
+    mut tell: impl FnMut(&Standing<T::At, T::List>),
+) -> Places<T> {
     let mut next = Places::<T>::new();
     for at in from {
         next.extend(tree.child(*at, segment));
-        next.extend(tree.standing(*at).and_then(|it| it.variable));
+        if let Some(standing) = tree.standing(*at) {
+            tell(&standing);
+            next.extend(standing.variable);
+        }
     }
     next
 }

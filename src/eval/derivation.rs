@@ -1,6 +1,6 @@
 //! Why a claim was asserted: a derivation of least height (reference section 6).
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use crate::{
     compile::set::Gate,
@@ -16,13 +16,13 @@ const USED_MAX: usize = 64;
 /// The nodes that were visited in one walk after another.
 struct Seen {
     // By number of the node, the last walk that visited it.
-    by: Vec<usize>,
+    by: SmallVec<[usize; 16]>,
     walk: usize,
 }
 
 impl Seen {
     fn new(run: &Run<'_>) -> Self {
-        Self { by: vec![0; run.nodes()], walk: 1 }
+        Self { by: smallvec![0; run.nodes()], walk: 1 }
     }
 
     /// Begins another walk.
@@ -39,7 +39,7 @@ impl Seen {
 
 /// The steps that derive these claims, each behind the steps that it uses.
 pub(crate) fn steps(run: &Run<'_>, wanted: impl IntoIterator<Item = usize>) -> Vec<Step> {
-    let mut is_step = vec![false; run.claims.len()];
+    let mut is_step: SmallVec<[bool; 16]> = smallvec![false; run.claims.len()];
     let mut seen = Seen::new(run);
     let mut open: SmallVec<[usize; 8]> = wanted.into_iter().collect();
     while let Some(claim) = open.pop() {

@@ -61,6 +61,9 @@ impl Effective {
 
 /// What is in force, and what of it refuses the request: unique, ascending.
 pub(crate) fn effective(run: &Run<'_>) -> (Effective, Vec<Refusal>) {
+    if run.special.is_empty() {
+        return (Effective::default(), Vec::new());
+    }
     let mut by_type: BTreeMap<&str, Vec<&Special<'_>>> = BTreeMap::new();
     for special in &run.special {
         by_type.entry(run.set.slots.claim_type(special.slot)).or_default().push(special);

@@ -16,7 +16,10 @@ use crate::{
         set::{Asserted, Gate, Node, Placed, Policy},
         slots::Slot,
     },
-    eval::{Fact, Request, waiting::Waiting},
+    eval::{
+        Fact, Request,
+        waiting::{ForValues, Waiting},
+    },
 };
 
 /// Facts of one type up to which each comparison that is no look-up is tried on all of them at once.
@@ -37,8 +40,9 @@ pub(crate) struct Run<'a> {
     facts: Facts<'a>,
     // Of all nodes of all policies, one policy behind the other.
     states: Vec<State>,
+    // Their numbers, once they are many.
     known: HashMap<(Slot, Cow<'a, str>), usize>,
-    waiting_for_value: HashMap<(Slot, Cow<'a, str>), SmallVec<[NodeId; 1]>>,
+    waiting_for_value: ForValues<'a>,
     waiting_for_type: HashMap<Slot, Waiting>,
 }
 
@@ -58,7 +62,7 @@ pub(crate) struct Matched<'a> {
 #[derive(Debug, Default)]
 struct Facts<'a> {
     // Ascending within one slot.
-    values: Vec<&'a str>,
+    values: SmallVec<[&'a str; 4]>,
     // INVARIANT (order): ascending by slot, each of which has values from here to there.
     slots: SmallVec<[(Slot, usize, usize); 4]>,
 }
@@ -66,8 +70,8 @@ struct Facts<'a> {
 /// A few nodes.
 type Nodes = SmallVec<[NodeId; 8]>;
 
-/// Claims that may be waited for without asking for more room.
-const WAITED_FOR: usize = 7;
+/// Claims among which one is looked for by trying each.
+const FEW_CLAIMS: usize = 8;
 
 /// Where a node stands in the evaluation.
 #[derive(Debug, Clone, Copy)]
@@ -125,7 +129,7 @@ impl<'a> Run<'a> {
             facts: Facts::new(set, request),
             states,
             known: HashMap::new(),
-            waiting_for_value: HashMap::new(),
+            waiting_for_value: ForValues::default(),
             waiting_for_type: HashMap::new(),
         };
         let mut ready = run.start(open);
@@ -164,12 +168,8 @@ impl<'a> Run<'a> {
                     }
                     Gate::Compare(comparison) => match comparison.equal_to() {
                         Some(templates) => {
-                            if self.waiting_for_value.is_empty() {
-                                self.waiting_for_value.reserve(WAITED_FOR);
-                            }
                             for template in templates {
-                                let key = (comparison.slot, template.fill(&matched.bound));
-                                self.waiting_for_value.entry(key).or_default().push(id);
+                                self.waiting_for_value.push(comparison.slot, template.fill(&matched.bound), id);
                             }
                         }
                         None => self.waiting_for_type.entry(comparison.slot).or_default().push(id),
@@ -229,14 +229,30 @@ impl<'a> Run<'a> {
                     let value = value.clone();
                     self.special.push(Special { slot, combines, value, policy: by.policy });
                 }
-                let next = self.claims.len();
-                if *self.known.entry((slot, value.clone())).or_insert(next) == next {
+                if self.number_of(slot, &value).is_none() {
+                    fresh.push(self.claims.len());
                     self.claims.push(Derived { slot, value, by, offset });
-                    fresh.push(next);
+                    self.know_last();
                 }
             }
         }
         fresh
+    }
+
+    /// Files the last claim under its text, and those before it with it as soon as they are many.
+    fn know_last(&mut self) {
+        if FEW_CLAIMS < self.claims.len() {
+            let all = self.claims.iter().enumerate().skip(self.known.len());
+            self.known.extend(all.map(|(number, it)| ((it.slot, it.value.clone()), number)));
+        }
+    }
+
+    /// The number of a claim, if it was asserted.
+    fn number_of(&self, slot: Slot, value: &str) -> Option<usize> {
+        if self.known.is_empty() {
+            return self.claims.iter().position(|it| it.slot == slot && it.value == value);
+        }
+        self.known.get(&(slot, Cow::Borrowed(value))).copied()
     }
 
     /// What an assertion asserts here.
@@ -252,7 +268,7 @@ impl<'a> Run<'a> {
         let mut ready = Nodes::new();
         for claim in fresh {
             let Some(Derived { slot, value, .. }) = self.claims.get(claim) else { continue };
-            let mut woken = self.waiting_for_value.remove(&(*slot, value.clone())).unwrap_or_default();
+            let mut woken: SmallVec<[NodeId; 4]> = self.waiting_for_value.woken_by(*slot, value).collect();
             if let Some(waiting) = self.waiting_for_type.get_mut(slot) {
                 woken.extend(waiting.woken_by(value, &self.policies));
             }
@@ -304,8 +320,7 @@ impl<'a> Run<'a> {
 
     /// The number of a claim, if it was asserted.
     pub(crate) fn find(&self, claim_type: &str, value: &str) -> Option<usize> {
-        let slot = self.set.slots.find("", claim_type)?;
-        self.known.get(&(slot, Cow::Borrowed(value))).copied()
+        self.number_of(self.set.slots.find("", claim_type)?, value)
     }
 
     /// All claims of a type with their numbers.
@@ -322,7 +337,8 @@ pub(crate) fn is_fact(set: &PolicySet, slot: Slot) -> bool {
 
 fn matched<'a>(found: &'a [Placed], request: &'a Request) -> (Vec<Matched<'a>>, Vec<State>) {
     let mut states = Vec::with_capacity(found.iter().map(|it| it.policy.nodes.len()).sum());
-    let policies = found.iter().filter_map(|it| {
+    let mut policies = Vec::with_capacity(found.len());
+    policies.extend(found.iter().filter_map(|it| {
         let policy = &*it.policy;
         let bound = policy.realm.bind(request.target(), policy.variables.names().len())?;
         let state = |it: &Node| State {
@@ -336,13 +352,13 @@ fn matched<'a>(found: &'a [Placed], request: &'a Request) -> (Vec<Matched<'a>>, 
         let first = states.len();
         states.extend(policy.nodes.iter().map(state));
         Some(Matched { document: it.document, policy, bound, first })
-    });
-    (policies.collect(), states)
+    }));
+    (policies, states)
 }
 
 impl<'a> Facts<'a> {
     fn new(set: &PolicySet, request: &'a Request) -> Self {
-        let mut facts = Self { values: Vec::with_capacity(request.facts().len()), slots: SmallVec::new() };
+        let mut facts = Self { values: SmallVec::with_capacity(request.facts().len()), slots: SmallVec::new() };
         let mut last: Option<(Fact<&str>, Option<Slot>)> = None;
         // Facts of one type stand together.
         for fact in request.facts().iter().map(Fact::as_text) {

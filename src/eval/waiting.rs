@@ -1,9 +1,12 @@
 //! Comparisons that a value may make true, and how to try many of them on many values without trying each on each.
 
-use foldhash::{HashSet, HashSetExt};
+use std::borrow::Cow;
+
+use foldhash::{HashMap, HashSet, HashSetExt};
+use smallvec::SmallVec;
 
 use crate::{
-    compile::{affix::Affixes, condition::Comparison, set::Gate},
+    compile::{affix::Affixes, condition::Comparison, set::Gate, slots::Slot},
     eval::run::{Matched, NodeId},
 };
 
@@ -13,6 +16,35 @@ const TRIES_WORTH_IT: usize = 32;
 
 /// Comparisons that are always tried one by one.
 const TRIED_MAX: usize = 64;
+
+/// Values waited for among which one is looked for by trying each.
+const FEW_VALUES: usize = 8;
+
+/// Comparisons that some value of a claim makes true, by these.
+#[derive(Debug, Default)]
+pub(super) struct ForValues<'a> {
+    few: Vec<(Slot, Cow<'a, str>, NodeId)>,
+    // All, as soon as they are many.
+    many: HashMap<(Slot, Cow<'a, str>), SmallVec<[NodeId; 1]>>,
+}
+
+impl<'a> ForValues<'a> {
+    pub(super) fn push(&mut self, slot: Slot, value: Cow<'a, str>, id: NodeId) {
+        self.few.push((slot, value, id));
+        if FEW_VALUES < self.few.len() || !self.many.is_empty() {
+            for (slot, value, id) in self.few.drain(..) {
+                self.many.entry((slot, value)).or_default().push(id);
+            }
+        }
+    }
+
+    /// The comparisons that a claim makes true.
+    pub(super) fn woken_by<'s>(&'s self, slot: Slot, value: &'s str) -> impl Iterator<Item = NodeId> + use<'s, 'a> {
+        let few = self.few.iter().filter(move |it| it.0 == slot && it.1 == value).map(|it| it.2);
+        let many = if self.many.is_empty() { None } else { self.many.get(&(slot, Cow::Borrowed(value))) };
+        few.chain(many.into_iter().flatten().copied())
+    }
+}
 
 /// Comparisons of one type of claim or fact.
 #[derive(Debug, Default)]

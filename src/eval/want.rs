@@ -1,5 +1,7 @@
 //! Which asserted claim meets a want (reference section 6).
 
+use smallvec::SmallVec;
+
 use crate::{
     compile::{
         catalogue::{Covers, covers},
@@ -10,7 +12,7 @@ use crate::{
 };
 
 /// For each want, unique and in the request's order, the asserted claim of least height that covers it.
-pub(crate) fn met<'r>(run: &Run<'r>) -> Vec<(&'r Claim, Option<usize>)> {
+pub(crate) fn met<'r>(run: &Run<'r>) -> SmallVec<[(&'r Claim, Option<usize>); 2]> {
     let mut seen = std::collections::BTreeSet::new();
     let all = run.request.want();
     // One is not noted, which would take memory.

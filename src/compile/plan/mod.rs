@@ -245,10 +245,13 @@ impl<B: Deref<Target = [u8]>> Plan<B> {
         std::iter::successors(unit(first), move |it| unit(it.next))
     }
 
-    /// The policies whose realm may hold the name, in no order.
-    pub(crate) fn find(&self, name: &Fqn) -> impl Iterator<Item = u32> {
-        let units = lists(self, name).into_iter().flat_map(|it| self.units(it));
-        units.flat_map(|it| self.policies(it))
+    /// Tells the policies whose realm may hold the name, in no order.
+    pub(crate) fn find(&self, name: &Fqn, mut tell: impl FnMut(u32)) {
+        for list in lists(self, name) {
+            for unit in self.units(list) {
+                self.policies(unit).for_each(&mut tell);
+            }
+        }
     }
 
     /// The rules of a unit that assert a claim where there is this fact.
