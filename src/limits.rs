@@ -30,6 +30,10 @@ pub const REQUEST_LINE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Diagnostics shown for one document; the count goes on.
 pub const DIAGNOSTICS_SHOWN_MAX: usize = 200;
 
+/// Bytes of a session read at once. With the headers of a frame and of a WebSocket message, which are at most 12 bytes, one
+/// piece fills two TLS records, and two pieces in one frame fill four: a record of few bytes costs as much as a full one.
+pub const PIECE_BYTES: usize = 32 * 1024 - 12;
+
 /// Bytes in one session frame with its header, so that no peer makes the other allocate more.
 pub const FRAME_BYTES_MAX: usize = 64 * 1024;
 

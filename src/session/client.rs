@@ -7,9 +7,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::session::{
+    Pieces,
     flow::{FlowError, Receiving, Sending},
     frame::{DATA_BYTES_MAX, Exit, Frame, FrameError, Size, Stream},
-    take_front,
 };
 
 /// Input that waits for credit.
@@ -139,7 +139,7 @@ enum InputEnd {
 struct Side {
     request: Option<Vec<u8>>,
     life: Life,
-    input: VecDeque<u8>,
+    input: Pieces,
     input_end: InputEnd,
     sending: Sending,
     size: Option<Size>,
@@ -193,7 +193,7 @@ impl Client {
             Event::Open(stream, json) => {
                 self.streams.entry(stream).or_insert_with(|| Side { request: Some(json), ..Side::default() });
             }
-            Event::Stdin(stream, bytes) => self.on(stream, |side| side.input.extend(bytes)),
+            Event::Stdin(stream, bytes) => self.on(stream, |side| side.input.push(bytes)),
             Event::StdinEnded(stream) => self.on(stream, Side::end_input),
             Event::Wrote(stream, bytes) => self.on(stream, |side| side.receiving.consume(bytes)),
             Event::Resize(stream, size) => self.on(stream, |side| side.size = Some(size)),
@@ -206,7 +206,7 @@ impl Client {
     /// Bytes of input that may be given for a stream now.
     pub fn room(&self, stream: Stream) -> usize {
         let Some(side) = self.streams.get(&stream).filter(|it| it.takes_input()) else { return 0 };
-        side.sending.room().min(INPUT_BYTES_MAX).saturating_sub(side.input.len())
+        side.sending.room().min(INPUT_BYTES_MAX).saturating_sub(side.input.bytes())
     }
 
     /// The next thing for the person; call until it answers nothing.
@@ -414,12 +414,11 @@ impl Side {
         if let Some(name) = self.signals.pop_front() {
             return Some(Frame::Signal(stream, name));
         }
-        let bytes = self.input.len().min(self.sending.room()).min(DATA_BYTES_MAX);
-        if 0 < bytes {
-            self.sending.sent(bytes);
-            return Some(Frame::Stdin(stream, take_front(&mut self.input, bytes)));
+        if let Some(bytes) = self.input.take(self.sending.room().min(DATA_BYTES_MAX)) {
+            self.sending.sent(bytes.len());
+            return Some(Frame::Stdin(stream, bytes));
         }
-        let is_end = self.input_end == InputEnd::Known && self.input.is_empty();
+        let is_end = self.input_end == InputEnd::Known && self.input.bytes() == 0;
         is_end.then(|| {
             self.input_end = InputEnd::Sent;
             Frame::Eof(stream)

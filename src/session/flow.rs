@@ -3,7 +3,7 @@
 use crate::session::frame::Credit;
 
 /// Bytes that a receiver here lets its peer have under way on one stream.
-pub(crate) const WINDOW_BYTES: u32 = 128 * 1024;
+pub(crate) const WINDOW_BYTES: u32 = 256 * 1024;
 
 /// What a peer did that flow control forbids. The session ends with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -142,7 +142,7 @@ mod tests {
         receiving.consume(1);
         assert!(receiving.is_due());
         receiving.grant();
-        assert_eq!(receiving.receive(2 * half + 1).unwrap_err().to_string().split(' ').next(), Some("131073"));
+        assert_eq!(receiving.receive(2 * half + 1).unwrap_err().to_string().split(' ').next(), Some("262145"));
         receiving.receive(2 * half).unwrap();
     }
 }

@@ -193,11 +193,11 @@ impl Frame {
     /// assert_eq!(Frame::decode(&[0, 0, 0, 7, b'l', b's', b'\n']), Ok(Some(frame)));
     /// ```
     pub fn encode(&self) -> Result<Vec<u8>, FrameError> {
-        let mut payload = Vec::new();
-        let (frame_type, stream) = self.write_payload(&mut payload);
-        let malformed = FrameError::Malformed { frame_type, bytes: payload.len() };
-        if DATA_BYTES_MAX < payload.len() {
-            return Err(FrameError::TooLarge(HEADER_BYTES.saturating_add(payload.len())));
+        let mut message = vec![0; HEADER_BYTES];
+        let (frame_type, stream) = self.write_payload(&mut message);
+        let malformed = FrameError::Malformed { frame_type, bytes: message.len().saturating_sub(HEADER_BYTES) };
+        if FRAME_BYTES_MAX < message.len() {
+            return Err(FrameError::TooLarge(message.len()));
         }
         match self {
             Self::Stdin(_, bytes) | Self::Stdout(_, bytes) | Self::Stderr(_, bytes) | Self::Open(_, bytes)
@@ -225,10 +225,10 @@ impl Frame {
             | Self::Close(_) => (),
         }
         let [high, low] = stream.to_be_bytes();
-        let mut res = Vec::with_capacity(HEADER_BYTES.saturating_add(payload.len()));
-        res.extend([frame_type, 0, high, low]);
-        res.append(&mut payload);
-        Ok(res)
+        for (byte, own) in message.iter_mut().zip([frame_type, 0, high, low]) {
+            *byte = own;
+        }
+        Ok(message)
     }
 
     /// Type and stream; the payload goes to the end of `to`.

@@ -78,7 +78,7 @@ proptest! {
         for (now_ms, frame) in (1..).zip(frames) {
             core.handle(now_ms, core::Event::Frame(frame.clone()));
             client.handle(now_ms, client::Event::Frame(frame));
-            prop_assert!(core.held_bytes() <= (WINDOW_BYTES as usize + 320 * 1024) * STREAMS_MAX * 2);
+            prop_assert!(core.held_bytes() <= (WINDOW_BYTES as usize + 384 * 1024) * STREAMS_MAX * 2);
             while core.next_action().is_some() {}
         }
         core.handle(100, core::Event::Gone);
@@ -174,7 +174,7 @@ fn actions(core: &mut Core) -> Vec<Action> {
 #[test]
 fn a_client_that_breaks_the_protocol_loses_the_session() {
     let cases: Vec<(Vec<Frame>, &str)> = vec![
-        (vec![Frame::Stdin(0, vec![0; 70_000]); 2], "70000 bytes of data beyond the credit at offset 131072"),
+        (vec![Frame::Stdin(0, vec![0; 140_000]); 2], "140000 bytes of data beyond the credit at offset 262144"),
         (vec![Frame::Credit(0, Credit { consumed: 1, window: 9 })], "credit for 1 consumed bytes of 0 that were sent"),
         (vec![Frame::Credit(0, ALL), Frame::Credit(0, Credit { consumed: 0, window: 99 })], "credit that goes back"),
         (vec![Frame::Stdin(1, vec![1])], "stream 1 was not opened"),
@@ -260,7 +260,7 @@ fn an_instance_that_breaks_the_protocol_loses_its_stream() {
     // Data that nobody asked for.
     let mut core = live();
     core.handle(1, core::Event::Frame(Frame::Credit(0, ALL)));
-    core.handle(1, core::Event::Data(0, Output::Stdout, vec![1; 64 * 1024]));
+    core.handle(1, core::Event::Data(0, Output::Stdout, vec![1; 128 * 1024]));
     core.handle(1, core::Event::Data(0, Output::Stdout, vec![1]));
     assert_eq!(actions(&mut core), [Action::Shut(0)]);
     // A signal whose name would be an escape sequence on the person's terminal.

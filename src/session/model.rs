@@ -13,7 +13,7 @@ use crate::session::{
 
 const OPENED: Opened = Opened { decision: [7; 16], revision: 3 };
 /// As `Core::held_bytes` promises.
-const HELD_BYTES_MAX: usize = WINDOW_BYTES as usize + 320 * 1024;
+const HELD_BYTES_MAX: usize = WINDOW_BYTES as usize + 384 * 1024;
 
 /// What one stream's process does and what its caller gives it.
 #[derive(Debug, Clone)]

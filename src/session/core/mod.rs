@@ -125,7 +125,7 @@ impl Core {
         self.over.as_ref()
     }
 
-    /// Bytes of data that wait here, either way: at most a window and 320 KiB for each stream.
+    /// Bytes of data that wait here, either way: at most a window and 384 KiB for each stream.
     pub fn held_bytes(&self) -> usize {
         self.streams.values().map(Channel::held_bytes).fold(0, usize::saturating_add)
     }

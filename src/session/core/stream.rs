@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 
 use crate::session::{
+    Pieces,
     core::{Action, Output},
     flow::{FlowError, Receiving, Sending},
     frame::{Credit, DATA_BYTES_MAX, Exit, Frame, Opened, Size, Stream, is_signal_name},
 };
 
 /// Output is asked of the instance while fewer bytes than this wait for the client.
-pub(crate) const OUTPUT_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const OUTPUT_BYTES_MAX: usize = 128 * 1024;
 
 /// Bytes that the instance may hand over at once; above is no SSH packet.
 pub(crate) const CHUNK_BYTES_MAX: usize = 256 * 1024;
@@ -58,7 +59,7 @@ pub(crate) struct Channel {
 /// From the client towards the instance.
 #[derive(Debug, Default)]
 struct Input {
-    queue: VecDeque<Vec<u8>>,
+    queue: Pieces,
     receiving: Receiving,
     ended: bool,
     end_written: bool,
@@ -137,10 +138,7 @@ impl Channel {
         if !self.is_running() {
             return Ok(());
         }
-        match self.input.queue.back_mut() {
-            Some(last) if last.len().saturating_add(bytes.len()) <= DATA_BYTES_MAX => last.extend(bytes),
-            Some(_) | None => self.input.queue.push_back(bytes),
-        }
+        self.input.queue.push(bytes);
         Ok(())
     }
 
@@ -195,7 +193,11 @@ impl Channel {
         self.output_bytes = self.output_bytes.saturating_add(bytes.len());
         match self.output.back_mut() {
             // A thousand pieces of one byte would hold far more memory than they have bytes.
-            Some(Piece::Data(last, data)) if *last == output && data.len() < DATA_BYTES_MAX => data.extend(bytes),
+            Some(Piece::Data(last, data))
+                if *last == output && data.len().saturating_add(bytes.len()) <= DATA_BYTES_MAX =>
+            {
+                data.extend(bytes);
+            }
             Some(_) | None if bytes.is_empty() => (),
             Some(_) | None => self.output.push_back(Piece::Data(output, bytes)),
         }
@@ -293,7 +295,7 @@ impl Channel {
 
     /// Bytes of data held.
     pub(crate) fn held_bytes(&self) -> usize {
-        self.input.queue.iter().fold(self.output_bytes, |sum, it| sum.saturating_add(it.len()))
+        self.output_bytes.saturating_add(self.input.queue.bytes())
     }
 }
 
@@ -315,7 +317,7 @@ impl Input {
         if self.writing.is_some() {
             return None;
         }
-        if let Some(bytes) = self.queue.pop_front() {
+        if let Some(bytes) = self.queue.take(DATA_BYTES_MAX) {
             self.writing = Some(bytes.len());
             return Some(Action::Write(stream, bytes));
         }
