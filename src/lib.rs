@@ -6,7 +6,7 @@
 //! looks for what an author will regret, [`editor`] answers what one asks while one types. [`session`] is the conversation between a client and a job instance as a pure
 //! function. All of that is without clock, file, socket or runtime, and is what remains with `--no-default-features`.
 //!
-//! The platform stands on it: `wire` has what is sent and stored, `site` reads a folder of documents, `lsp` serves editors, `store` keeps what is stored, `audit` writes down what was
+//! The platform stands on it: `streams` has byte streams of the operating system, `wire` has what is sent and stored, `site` reads a folder of documents, `lsp` serves editors, `store` keeps what is stored, `audit` writes down what was
 //! decided, `config` is the operator's file, `link` the mutual TLS between roles, `gate` turns tokens and operations
 //! into requests and decisions into grants. On these stand the roles: `auth`, `ssh`, `api`, `im`, `router`; and on
 //! everything `cli`, the two programs.
@@ -46,6 +46,8 @@ pub mod source;
 pub mod ssh;
 #[cfg(feature = "platform")]
 pub mod store;
+#[cfg(feature = "agent")]
+mod streams;
 pub mod suite;
 pub mod syntax;
 #[cfg(feature = "agent")]

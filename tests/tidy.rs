@@ -16,20 +16,27 @@ const PURE: &[&str] =
 /// `gate` is what `auth` and `api` decide by, each for itself; `ssh` takes its `Grant`. `api` names `ssh` because it
 /// dials by it; no other role names another: they speak over `link`.
 const PLATFORM: &[(&str, &[&str])] = &[
+    ("streams", &[]),
     ("wire", &[]),
     ("site", &["wire"]),
     ("lsp", &["wire", "site"]),
     ("store", &["wire"]),
     ("config", &["wire"]),
     ("audit", &["wire", "store"]),
-    ("link", &["wire", "config"]),
+    ("link", &["streams", "wire", "config"]),
     ("gate", &["wire", "store", "audit", "config", "link"]),
-    ("ssh", &["wire", "gate"]),
+    ("ssh", &["streams", "wire", "gate"]),
     ("auth", &["wire", "store", "audit", "config", "link", "gate"]),
     ("api", &["wire", "store", "audit", "config", "link", "gate", "ssh"]),
     ("im", &["wire", "config", "link"]),
     ("router", &["wire", "config", "link"]),
-    ("cli", &["wire", "site", "lsp", "store", "audit", "config", "link", "gate", "ssh", "auth", "api", "im", "router"]),
+    (
+        "cli",
+        &[
+            "streams", "wire", "site", "lsp", "store", "audit", "config", "link", "gate", "ssh", "auth", "api", "im",
+            "router",
+        ],
+    ),
 ];
 
 /// What a layer may name; nothing for files that are no layer (`lib.rs`, `bin`).

@@ -19,6 +19,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::{
     link::{Credentials, Dial, LinkError, Role, read_body},
+    streams::ReadAhead,
     wire::error::ApiError,
 };
 
@@ -204,7 +205,7 @@ impl Client {
         // Not sent and not looked at: the verifier asks for an identity.
         let name =
             ServerName::try_from(self.0.expected.as_str()).map_err(|it| LinkError::Credentials(it.to_string()))?;
-        let stream = timeout(CONNECT_TIMEOUT, TlsConnector::from(config).connect(name, stream))
+        let stream = timeout(CONNECT_TIMEOUT, TlsConnector::from(config).connect(name, ReadAhead::new(stream)))
             .await
             .map_err(|_| LinkError::Unreachable("agreeing on TLS"))?
             .map_err(LinkError::Tls)?;

@@ -21,9 +21,12 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::{ServiceExt, util::Oneshot};
 
-use crate::link::{
-    Accepted, Admission, BoxStream, Credentials, Identity, Listen, Peer, Stream, Ticket,
-    watched::{Watch, Watched},
+use crate::{
+    link::{
+        Accepted, Admission, BoxStream, Credentials, Identity, Listen, Peer, Stream, Ticket,
+        watched::{Watch, Watched},
+    },
+    streams::ReadAhead,
 };
 
 /// With whom TLS is spoken.
@@ -134,7 +137,7 @@ struct Server {
 impl Server {
     async fn connection(self: Arc<Self>, accepted: Accepted, ticket: Ticket, watch: Watch) {
         let address = accepted.address;
-        let stream = Watched::new(accepted.stream, watch);
+        let stream = Watched::new(ReadAhead::new(accepted.stream), watch);
         let handshake = timeout(self.options.handshake_timeout, self.acceptor.accept(stream));
         match self.shutdown.run_until_cancelled(handshake).await {
             Some(Ok(Ok((stream, identity)))) => self.speak(stream, Peer { identity, address }, ticket).await,

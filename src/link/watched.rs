@@ -15,7 +15,7 @@ use tokio_util::{
     task::task_tracker::TaskTrackerToken,
 };
 
-use crate::link::BoxStream;
+use crate::{link::BoxStream, streams::ReadAhead};
 
 /// What a server knows of one connection.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Watch {
 
 /// The stream. Reads and writes fail when it is cut.
 pub(in crate::link) struct Watched {
-    stream: BoxStream,
+    stream: ReadAhead<BoxStream>,
     /// One for each direction: after a split, two tasks wait.
     cut_reads: Pin<Box<WaitForCancellationFutureOwned>>,
     cut_writes: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -42,7 +42,7 @@ pub(in crate::link) struct Watched {
 }
 
 impl Watched {
-    pub(in crate::link) fn new(stream: BoxStream, watch: Watch) -> Self {
+    pub(in crate::link) fn new(stream: ReadAhead<BoxStream>, watch: Watch) -> Self {
         let cut_reads = Box::pin(watch.cut.clone().cancelled_owned());
         let cut_writes = Box::pin(watch.cut.clone().cancelled_owned());
         Self { stream, cut_reads, cut_writes, _watch: watch }
@@ -51,7 +51,7 @@ impl Watched {
     fn poll_write_with<T>(
         &mut self,
         context: &mut Context<'_>,
-        write: impl FnOnce(Pin<&mut BoxStream>, &mut Context<'_>) -> Poll<io::Result<T>>,
+        write: impl FnOnce(Pin<&mut ReadAhead<BoxStream>>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if self.cut_writes.as_mut().poll(context).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));

@@ -13,7 +13,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::session::take_front;
+use crate::{limits::PIECE_BYTES, session::take_front};
 
 /// Bytes that a peer may have under way on one channel.
 pub(in crate::ssh) const WINDOW_BYTES: u32 = 256 * 1024;
@@ -22,7 +22,7 @@ pub(in crate::ssh) const WINDOW_BYTES: u32 = 256 * 1024;
 const GRANT_BYTES_MIN: u32 = WINDOW_BYTES / 2;
 
 /// Bytes of one item at most.
-const ITEM_BYTES_MAX: u32 = 32 * 1024;
+const ITEM_BYTES_MAX: usize = 2 * PIECE_BYTES;
 
 /// Events that wait; a peer that sends more without data between them is not one of ours.
 const MARKS_MAX: usize = 64;
@@ -152,7 +152,7 @@ impl<M> State<M> {
         match self.order.pop_front()? {
             Run::Mark => self.marks.pop_front().map(Item::Mark),
             Run::Data { stderr, length } => {
-                let taken = length.min(ITEM_BYTES_MAX);
+                let taken = length.min(u32::try_from(ITEM_BYTES_MAX).unwrap_or(u32::MAX));
                 if taken < length {
                     self.order.push_front(Run::Data { stderr, length: length.saturating_sub(taken) });
                 }

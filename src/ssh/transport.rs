@@ -17,6 +17,8 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
+use crate::streams::ReadAhead;
+
 /// Bytes that a peer may send before it is authenticated: key exchange and certificate are under 8 KiB.
 pub(in crate::ssh) const RECEIVED_BEFORE_AUTHENTICATION_BYTES_MAX: usize = 64 * 1024;
 
@@ -58,7 +60,7 @@ impl Control {
 
 /// A stream under [`Control`].
 pub(in crate::ssh) struct Transport<S> {
-    inner: S,
+    inner: ReadAhead<S>,
     control: Arc<Control>,
     /// Counts only before authentication.
     received: usize,
@@ -79,7 +81,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
     pub(in crate::ssh) fn new(inner: S, grace: Duration) -> (Transport<S>, Arc<Control>) {
         let control = Arc::new(Control::default());
         let transport = Transport {
-            inner,
+            inner: ReadAhead::new(inner),
             control: Arc::clone(&control),
             received: 0,
             deadline: Box::pin(sleep_until(Instant::now() + grace)),
@@ -167,10 +169,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Transport<S> {
         let this = &mut *self;
         this.control.writer.register(context.waker());
         this.poll_bounds(context)?;
-        if this.room() == 0
+        if (this.outgoing.is_empty() || this.room() == 0)
             && let Poll::Ready(result) = this.poll_drain(context)
         {
             result?;
+            // What the socket takes at once need not wait here.
+            if let Poll::Ready(result) = Pin::new(&mut this.inner).poll_write(context, bytes) {
+                return Poll::Ready(result);
+            }
         }
         if this.room() == 0 {
             return Poll::Pending;

@@ -70,7 +70,8 @@ pub enum ClientCommand {
 
 /// Runs one of the below on a runtime of its own.
 pub fn block_on(command: impl Future<Output = u8>) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    // One session is one thing after the other: threads would only wake each other for each piece of it.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
         Ok(runtime) => {
             let status = runtime.block_on(command);

@@ -9,7 +9,10 @@ use rustls::{
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::cli::client::{error::ClientError, home::Target};
+use crate::{
+    cli::client::{error::ClientError, home::Target},
+    streams::ReadAhead,
+};
 
 /// For the TCP connection and the TLS handshake, each.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -49,7 +52,7 @@ impl Dialer {
     }
 
     /// One connection.
-    pub(crate) async fn dial(&self) -> Result<TlsStream<TcpStream>, ClientError> {
+    pub(crate) async fn dial(&self) -> Result<TlsStream<ReadAhead<TcpStream>>, ClientError> {
         let unreachable =
             |cause: &dyn ToString| ClientError::Unreachable { target: self.url.clone(), cause: cause.to_string() };
         let tcp = tokio::time::timeout(HANDSHAKE, TcpStream::connect((self.host.as_str(), self.port)))
@@ -60,7 +63,7 @@ impl Dialer {
         tcp.set_nodelay(true).map_err(|error| unreachable(&error))?;
         let name = ServerName::try_from(self.host.clone()).map_err(|_| ClientError::BadTarget(self.url.clone()))?;
         let failed = |cause: String| ClientError::Tls { target: self.url.clone(), cause };
-        tokio::time::timeout(HANDSHAKE, TlsConnector::from(Arc::clone(&self.config)).connect(name, tcp))
+        tokio::time::timeout(HANDSHAKE, TlsConnector::from(Arc::clone(&self.config)).connect(name, ReadAhead::new(tcp)))
             .await
             .map_err(|_| failed("no answer".to_owned()))?
             .map_err(|error| failed(error.to_string()))

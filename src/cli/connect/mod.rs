@@ -8,6 +8,7 @@ mod find;
 mod local;
 mod modes;
 mod quote;
+mod standard;
 mod tell;
 mod terminal;
 
@@ -150,10 +151,10 @@ async fn tunnel(
     Ok(drive(socket, local).await)
 }
 
-/// Small buffers and bounded messages; there is no compression in this implementation.
+/// A buffer for one message, and bounded messages; there is no compression in this implementation.
 fn config() -> WebSocketConfig {
     WebSocketConfig::default()
-        .read_buffer_size(16 * 1024)
+        .read_buffer_size(FRAME_BYTES_MAX)
         .write_buffer_size(0)
         .max_write_buffer_size(2 * FRAME_BYTES_MAX + 1024)
         .max_message_size(Some(FRAME_BYTES_MAX))

@@ -2,12 +2,17 @@
 
 use std::{
     env,
+    fs::File,
     io::{IsTerminal, stdin, stdout},
+    os::fd::{AsFd, AsRawFd},
     panic,
     sync::{Mutex, Once, PoisonError},
 };
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::{
+    fs::{Mode, OFlags, open},
+    termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr},
+};
 
 use crate::{cli::connect::modes, session::frame::Size, wire::sign::Pty};
 
@@ -58,6 +63,18 @@ impl Terminal {
         let input = self.has_input.then(|| tcgetwinsize(stdin()).ok()).flatten();
         output.or(input).map(of).filter(|it| it.columns != 0 && it.rows != 0).unwrap_or(SIZE)
     }
+}
+
+/// The terminal of a stream, opened once more, so that reads and writes which would have to wait say so instead: for a
+/// stream itself that would hold for everybody who shares it. Nothing where it is none or must not be opened.
+pub(crate) fn without_waiting(stream: impl AsFd, access: OFlags) -> Option<File> {
+    let stream = stream.as_fd();
+    if !stream.is_terminal() {
+        return None;
+    }
+    let path = format!("/proc/self/fd/{}", stream.as_raw_fd());
+    let flags = access | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    open(path, flags, Mode::empty()).ok().map(File::from)
 }
 
 /// The terminal while it is raw. Dropping it restores it; a panic restores it before it speaks.
@@ -118,14 +135,13 @@ fn term() -> String {
 #[cfg(test)]
 mod tests {
     use std::{
-        fs::File,
         io::{Read, Write},
         os::fd::OwnedFd,
         process::{Command, ExitStatus},
     };
 
     use rustix::{
-        fs::{Mode, OFlags},
+        fs::fcntl_getfl,
         pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
         termios::{LocalModes, Winsize, tcsetwinsize},
     };
@@ -158,7 +174,7 @@ mod tests {
         grantpt(&leader).unwrap();
         unlockpt(&leader).unwrap();
         let name = ptsname(&leader, Vec::new()).unwrap();
-        let open = || rustix::fs::open(&name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+        let open = || open(&name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
         let terminal: OwnedFd = open();
         tcsetwinsize(&terminal, Winsize { ws_col: 132, ws_row: 43, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
         let is_cooked = || {
@@ -195,5 +211,22 @@ mod tests {
     fn the_terminal_is_raw_while_it_is_used_and_itself_again_however_that_ends() {
         assert!(run("return").success());
         assert!(!run("panic").success());
+    }
+
+    #[test]
+    fn a_terminal_opened_once_more_does_not_wait_and_the_stream_itself_still_would() {
+        let leader = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&leader).unwrap();
+        unlockpt(&leader).unwrap();
+        let name = ptsname(&leader, Vec::new()).unwrap();
+        let stream = open(&name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+        let mut again = without_waiting(&stream, OFlags::RDWR).unwrap();
+        assert_eq!(again.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+        assert!(!fcntl_getfl(&stream).unwrap().contains(OFlags::NONBLOCK));
+        again.write_all(b"x").unwrap();
+        let mut echoed = [0];
+        File::from(leader).read_exact(&mut echoed).unwrap();
+        assert_eq!(echoed, *b"x");
+        assert!(without_waiting(File::open("/dev/null").unwrap(), OFlags::RDONLY).is_none());
     }
 }

@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use crate::{
-    ssh::agent::poll::poll,
+    streams::poll,
     wire::agent::{AGENT_PACKET_BYTES_MAX, FromAgent, ToAgent},
 };
 

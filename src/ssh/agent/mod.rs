@@ -12,7 +12,6 @@ mod handler;
 mod idle;
 mod lease;
 mod outlet;
-mod poll;
 mod process;
 mod reaper;
 mod server;

@@ -8,8 +8,9 @@ use std::{
 };
 
 use rustix::{
+    buffer::spare_capacity,
     io::{Errno, FdFlags, fcntl_setfd, read},
-    pipe::{PipeFlags, pipe_with},
+    pipe::{PipeFlags, fcntl_setpipe_size, pipe_with},
     process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal},
     termios::tcgetpgrp,
 };
@@ -19,17 +20,24 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::ssh::agent::{
-    enter::Plan,
-    outlet::Exit,
-    poll::poll,
-    reaper::{Awaited, Children},
-    signal,
-    terminal::{self, Size, Terminal},
+use crate::{
+    limits::PIECE_BYTES,
+    ssh::agent::{
+        enter::Plan,
+        outlet::Exit,
+        reaper::{Awaited, Children},
+        signal,
+        terminal::{self, Size, Terminal},
+    },
+    streams::poll,
 };
 
 /// Bytes of one read.
-const READ_BYTES: usize = 32 * 1024;
+const READ_BYTES: usize = 2 * PIECE_BYTES;
+
+/// Bytes that a pipe holds, where the kernel lets us choose: several reads, so that who writes and who reads need not take
+/// turns.
+const PIPE_BYTES: usize = 256 * 1024;
 
 /// Bytes that a process writes.
 #[derive(Debug)]
@@ -61,9 +69,12 @@ impl Output {
 }
 
 fn read_once(descriptor: &OwnedFd) -> Result<Vec<u8>, Errno> {
-    let mut bytes = vec![0; READ_BYTES];
-    let count = read(descriptor, bytes.as_mut_slice())?;
-    bytes.truncate(count);
+    let mut bytes = Vec::with_capacity(READ_BYTES);
+    read(descriptor, spare_capacity(&mut bytes))?;
+    // Single keystrokes may wait for long.
+    if bytes.len() < READ_BYTES / 2 {
+        bytes.shrink_to_fit();
+    }
     Ok(bytes)
 }
 
@@ -152,7 +163,7 @@ fn connect(command: &mut Command, terminal: Option<Terminal>) -> io::Result<Stre
         let output = Output::new(master.try_clone()?)?;
         return Ok(Streams { input: Input::Terminal(poll(master, Interest::WRITABLE)?), output, errors: None });
     }
-    let (input, to) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (input, to) = roomy_pipe()?;
     let (from, output) = readable()?;
     let (from_errors, errors) = readable()?;
     command.stdin(input).stdout(output).stderr(errors);
@@ -165,8 +176,15 @@ fn connect(command: &mut Command, terminal: Option<Terminal>) -> io::Result<Stre
 
 /// A pipe whose near end does not block; the far end is a program's and must.
 fn readable() -> io::Result<(OwnedFd, OwnedFd)> {
-    let (near, far) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (near, far) = roomy_pipe()?;
     rustix::io::ioctl_fionbio(&near, true)?;
+    Ok((near, far))
+}
+
+fn roomy_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (near, far) = pipe_with(PipeFlags::CLOEXEC)?;
+    // Who has many pipes may be refused; then it holds what a pipe usually does.
+    let _holds_less = fcntl_setpipe_size(&near, PIPE_BYTES);
     Ok((near, far))
 }
 
