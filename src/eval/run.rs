@@ -4,7 +4,7 @@
 //! that an evaluation does each thing once, whatever the order of rules and the length of chains. A round takes all
 //! claims of the round before, so the round in which a claim is first asserted is the least height of its derivations.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 
 use foldhash::{HashMap, HashMapExt};
 use smallvec::{SmallVec, smallvec};
@@ -13,7 +13,7 @@ use crate::{
     compile::{
         PolicySet,
         catalogue::{Combines, combines},
-        set::{Asserted, Gate, Node, Placed, Policy},
+        set::{Asserted, Assertion, Gate, Node, Placed, Policy},
         slots::Slot,
     },
     eval::{
@@ -211,7 +211,7 @@ impl<'a> Run<'a> {
     }
 
     /// Asserts what the nodes say, the first rule by document and place first; gives the claims that are new.
-    fn assert(&mut self, fired: Nodes) -> SmallVec<[usize; 8]> {
+    fn assert(&mut self, fired: Nodes) -> Range<usize> {
         let mut assertions: SmallVec<[_; 4]> = SmallVec::new();
         for id in fired {
             let Some(matched) = self.policies.get(id.policy) else { continue };
@@ -220,23 +220,30 @@ impl<'a> Run<'a> {
             assertions.extend(asserts.iter().map(|it| (matched.document, it.offset, id, it)));
         }
         assertions.sort_by_key(|(document, offset, id, _)| (*document, *offset, *id));
-        let mut fresh = SmallVec::new();
-        for (_, offset, by, assertion) in assertions {
-            let slot = assertion.slot;
-            let combines = combines(self.set.slots.claim_type(slot), self.request.target().resource_type());
-            for value in self.values(&assertion.value, by.policy) {
-                if combines != Combines::Union {
-                    let value = value.clone();
-                    self.special.push(Special { slot, combines, value, policy: by.policy });
-                }
-                if self.number_of(slot, &value).is_none() {
-                    fresh.push(self.claims.len());
-                    self.claims.push(Derived { slot, value, by, offset });
-                    self.know_last();
+        let before = self.claims.len();
+        for (_, _, by, assertion) in assertions {
+            match &assertion.value {
+                Asserted::Value(template) => self.assert_value(assertion, by, template.fill(self.bound(by.policy))),
+                Asserted::Reference(_) => {
+                    for value in self.values(&assertion.value, by.policy) {
+                        self.assert_value(assertion, by, value);
+                    }
                 }
             }
         }
-        fresh
+        before..self.claims.len()
+    }
+
+    fn assert_value(&mut self, assertion: &Assertion, by: NodeId, value: Cow<'a, str>) {
+        let (slot, offset) = (assertion.slot, assertion.offset);
+        let combines = combines(self.set.slots.claim_type(slot), self.request.target().resource_type());
+        if combines != Combines::Union {
+            self.special.push(Special { slot, combines, value: value.clone(), policy: by.policy });
+        }
+        if self.number_of(slot, &value).is_none() {
+            self.claims.push(Derived { slot, value, by, offset });
+            self.know_last();
+        }
     }
 
     /// Files the last claim under its text, and those before it with it as soon as they are many.
@@ -264,20 +271,21 @@ impl<'a> Run<'a> {
     }
 
     /// The comparisons that new claims make true.
-    fn wake(&mut self, fresh: SmallVec<[usize; 8]>) -> Nodes {
+    fn wake(&mut self, fresh: Range<usize>) -> Nodes {
+        let Self { policies, claims, states, waiting_for_value, waiting_for_type, .. } = self;
         let mut ready = Nodes::new();
         for claim in fresh {
-            let Some(Derived { slot, value, .. }) = self.claims.get(claim) else { continue };
-            let mut woken: SmallVec<[NodeId; 4]> = self.waiting_for_value.woken_by(*slot, value).collect();
-            if let Some(waiting) = self.waiting_for_type.get_mut(slot) {
-                woken.extend(waiting.woken_by(value, &self.policies));
-            }
-            for id in woken {
-                let number = self.number(id);
-                if let Some(state) = number.and_then(|it| self.states.get_mut(it)) {
+            let Some(Derived { slot, value, .. }) = claims.get(claim) else { continue };
+            let mut wake = |id: NodeId| {
+                let number = policies.get(id.policy).and_then(|it| it.first.checked_add(id.node));
+                if let Some(state) = number.and_then(|it| states.get_mut(it)) {
                     state.witness.get_or_insert(claim);
                     ready.push(id);
                 }
+            };
+            waiting_for_value.woken_by(*slot, value).for_each(&mut wake);
+            if let Some(waiting) = waiting_for_type.get_mut(slot) {
+                waiting.woken_by(value, policies).into_iter().for_each(&mut wake);
             }
         }
         ready

@@ -15,6 +15,7 @@ mod stream;
 mod verify;
 mod watched;
 
+pub(crate) use self::credentials::provider;
 pub use self::{
     admission::{Admission, Ticket},
     answer::{read_body, refusal, status},

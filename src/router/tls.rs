@@ -1,12 +1,12 @@
 //! TLS with clients.
 
-use std::sync::Arc;
-
 use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     version::{TLS12, TLS13},
 };
+
+use crate::link::provider;
 
 /// Why a certificate and key cannot be shown to clients.
 #[derive(Debug, thiserror::Error)]
@@ -23,8 +23,7 @@ pub enum TlsError {
 pub fn server_config(chain: &str, key: &str) -> Result<ServerConfig, TlsError> {
     let chain = CertificateDer::pem_slice_iter(chain.as_bytes()).collect::<Result<Vec<_>, _>>()?;
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes())?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13, &TLS12])?
         .with_no_client_auth()
         .with_single_cert(chain, key)?;

@@ -60,22 +60,9 @@ impl Pieces {
     }
 }
 
-/// Takes bytes off the front of a queue, at most as many as there are; whole runs of them are copied at once.
-pub(crate) fn take_front(queue: &mut VecDeque<u8>, count: usize) -> Vec<u8> {
-    let count = count.min(queue.len());
-    let (first, second) = queue.as_slices();
-    let first = first.get(..count).unwrap_or(first);
-    let second = second.get(..count.saturating_sub(first.len())).unwrap_or_default();
-    let taken = [first, second].concat();
-    queue.drain(..count);
-    taken
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::VecDeque;
-
-    use crate::session::{Pieces, frame::DATA_BYTES_MAX, take_front};
+    use crate::session::{Pieces, frame::DATA_BYTES_MAX};
 
     #[test]
     fn pieces_come_out_in_order_and_are_few() {
@@ -94,21 +81,5 @@ mod tests {
             taken.extend(piece);
         }
         assert!(taken == expected && pieces.bytes() == 0);
-    }
-
-    #[test]
-    fn bytes_are_taken_in_their_order_wherever_they_lie() {
-        let all: Vec<u8> = (0..8).collect();
-        for (start, count) in (0..8).flat_map(|start| (0..10).map(move |count| (start, count))) {
-            let mut queue = VecDeque::with_capacity(8);
-            // An empty queue would begin anew at its start.
-            queue.extend(std::iter::repeat_n(0, start).chain([all[0]]));
-            queue.drain(..start);
-            queue.extend(&all[1..]);
-            // Else none of them would lie across the end.
-            assert!(start == 0 || queue.capacity() != 8 || !queue.as_slices().1.is_empty());
-            assert_eq!(take_front(&mut queue, count), all[..count.min(8)]);
-            assert_eq!(Vec::from(queue), all[count.min(8)..]);
-        }
     }
 }

@@ -13,7 +13,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::{limits::PIECE_BYTES, session::take_front};
+use crate::limits::PIECE_BYTES;
 
 /// Bytes that a peer may have under way on one channel.
 pub(in crate::ssh) const WINDOW_BYTES: u32 = 256 * 1024;
@@ -49,7 +49,7 @@ pub(in crate::ssh) struct Inbox<M> {
 }
 
 /// Bytes, marks and their order apart: a peer that alternates single bytes of two streams makes 8 bytes of each, not an
-/// allocation.
+/// allocation. Only whole packets are kept as they came, with room for one more: bulk data is copied once.
 struct State<M> {
     order: VecDeque<Run>,
     bytes: VecDeque<u8>,
@@ -57,9 +57,10 @@ struct State<M> {
     ended: bool,
 }
 
-/// The next so many bytes, or the next mark.
+/// The next so many bytes, those of whole packets, or the next mark.
 enum Run {
     Data { stderr: bool, length: u32 },
+    Packets { stderr: bool, bytes: Vec<u8> },
     Mark,
 }
 
@@ -83,12 +84,7 @@ impl<M> Inbox<M> {
         if state.ended || new.is_empty() {
             return;
         }
-        state.bytes.extend(new);
-        let count = u32::try_from(new.len()).unwrap_or(u32::MAX);
-        match state.order.back_mut() {
-            Some(Run::Data { stderr: last, length }) if *last == stderr => *length = length.saturating_add(count),
-            _ => state.order.push_back(Run::Data { stderr, length: count }),
-        }
+        state.push(stderr, new);
         drop(state);
         self.changed.notify_one();
     }
@@ -148,9 +144,34 @@ impl<M> Inbox<M> {
 }
 
 impl<M> State<M> {
+    fn push(&mut self, stderr: bool, new: &[u8]) {
+        let count = u32::try_from(new.len()).unwrap_or(u32::MAX);
+        match self.order.back_mut() {
+            Some(Run::Packets { stderr: last, bytes })
+                if *last == stderr && bytes.len().saturating_add(new.len()) <= ITEM_BYTES_MAX =>
+            {
+                bytes.extend_from_slice(new);
+            }
+            _ if (PIECE_BYTES..=ITEM_BYTES_MAX).contains(&new.len()) => {
+                let mut bytes = Vec::with_capacity(ITEM_BYTES_MAX);
+                bytes.extend_from_slice(new);
+                self.order.push_back(Run::Packets { stderr, bytes });
+            }
+            Some(Run::Data { stderr: last, length }) if *last == stderr => {
+                self.bytes.extend(new);
+                *length = length.saturating_add(count);
+            }
+            _ => {
+                self.bytes.extend(new);
+                self.order.push_back(Run::Data { stderr, length: count });
+            }
+        }
+    }
+
     fn pop(&mut self) -> Option<Item<M>> {
         match self.order.pop_front()? {
             Run::Mark => self.marks.pop_front().map(Item::Mark),
+            Run::Packets { stderr, bytes } => Some(Item::Data { stderr, bytes }),
             Run::Data { stderr, length } => {
                 let taken = length.min(u32::try_from(ITEM_BYTES_MAX).unwrap_or(u32::MAX));
                 if taken < length {
@@ -161,6 +182,17 @@ impl<M> State<M> {
             }
         }
     }
+}
+
+/// Takes bytes off the front of a queue, at most as many as there are; whole runs of them are copied at once.
+fn take_front(queue: &mut VecDeque<u8>, count: usize) -> Vec<u8> {
+    let count = count.min(queue.len());
+    let (first, second) = queue.as_slices();
+    let first = first.get(..count).unwrap_or(first);
+    let second = second.get(..count.saturating_sub(first.len())).unwrap_or_default();
+    let taken = [first, second].concat();
+    queue.drain(..count);
+    taken
 }
 
 /// Counts what a reader has consumed until it is worth a message.
@@ -206,6 +238,30 @@ mod tests {
         assert_eq!(inbox.next().await, None);
     }
 
+    #[tokio::test]
+    async fn whole_packets_and_single_bytes_come_out_in_their_order() {
+        let inbox: Inbox<u8> = Inbox::default();
+        let mut expected = [Vec::new(), Vec::new()];
+        let sizes =
+            [1, PIECE_BYTES, PIECE_BYTES, 1, 32 * 1024, 7, 32 * 1024 - 24, ITEM_BYTES_MAX, ITEM_BYTES_MAX + 1, 3];
+        for (at, size) in (0_u8..).zip(sizes) {
+            let stderr = at % 4 == 3;
+            let bytes = vec![at; size];
+            expected[usize::from(stderr)].extend_from_slice(&bytes);
+            inbox.data(stderr, &bytes);
+        }
+        inbox.end();
+        let (mut received, mut order) = ([Vec::new(), Vec::new()], Vec::new());
+        while let Some(item) = inbox.next().await {
+            let Item::Data { stderr, bytes } = item else { panic!() };
+            assert!((1..=ITEM_BYTES_MAX).contains(&bytes.len()));
+            order.extend_from_slice(&bytes);
+            received[usize::from(stderr)].extend_from_slice(&bytes);
+        }
+        assert!(received == expected);
+        assert!(order.is_sorted());
+    }
+
     #[test]
     fn a_flood_of_events_is_refused() {
         let inbox: Inbox<u8> = Inbox::default();
@@ -222,5 +278,21 @@ mod tests {
         assert_eq!(consumed.due(), Some(200_000));
         consumed.granted(200_000);
         assert_eq!(consumed.due(), None);
+    }
+
+    #[test]
+    fn bytes_are_taken_in_their_order_wherever_they_lie() {
+        let all: Vec<u8> = (0..8).collect();
+        for (start, count) in (0..8).flat_map(|start| (0..10).map(move |count| (start, count))) {
+            let mut queue = VecDeque::with_capacity(8);
+            // An empty queue would begin anew at its start.
+            queue.extend(std::iter::repeat_n(0, start).chain([all[0]]));
+            queue.drain(..start);
+            queue.extend(&all[1..]);
+            // Else none of them would lie across the end.
+            assert!(start == 0 || queue.capacity() != 8 || !queue.as_slices().1.is_empty());
+            assert_eq!(take_front(&mut queue, count), all[..count.min(8)]);
+            assert_eq!(Vec::from(queue), all[count.min(8)..]);
+        }
     }
 }

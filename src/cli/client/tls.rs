@@ -11,6 +11,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
     cli::client::{error::ClientError, home::Target},
+    link::provider,
     streams::ReadAhead,
 };
 
@@ -35,8 +36,7 @@ impl Dialer {
     pub(crate) fn new(target: &Target) -> Result<Self, ClientError> {
         let (host, port) = split(&target.url)?;
         let roots = roots(target)?;
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
+        let mut config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(|error| tls_error(target, &error))?
             .with_root_certificates(roots)
