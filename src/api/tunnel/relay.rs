@@ -1,13 +1,14 @@
 //! Drives one session: the pure core between a client's WebSocket and the instance's SSH connection.
 //!
-//! Three things reach the core: frames by a bounded channel, what became of its actions (at most three are under way
-//! on each stream), and what the live-session table says. Frames go out by a channel of one place.
+//! Three things reach the core: frames as they come, what became of its actions (at most three are under way on each stream),
+//! and what the live-session table says. All of it is one task: between the instance's connection and the client's nobody has
+//! to be woken but this one.
 
 use std::{collections::BTreeMap, future::ready, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::{
-    sync::{Mutex, mpsc, watch},
+    sync::{Mutex, watch},
     time::{Instant, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -15,7 +16,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::{
         sessions::Control,
-        tunnel::instance::{Channel, ChannelEvent, ChannelReceiver, ChannelSender, Connection, Doing},
+        tunnel::{
+            instance::{Channel, ChannelEvent, ChannelReceiver, ChannelSender, Connection, Doing},
+            socket::Socket,
+        },
     },
     session::{
         core::{Action, Core, Event, Limits, Over},
@@ -43,15 +47,6 @@ pub(crate) trait Judge: Send + Sync + 'static {
 
     /// A request is over.
     fn done(&self, stream: Stream);
-}
-
-/// What the client's end is to the relay.
-#[derive(Debug)]
-pub(crate) struct Ends {
-    /// From the client: `Frame`, `Malformed`, and at last `Gone`.
-    pub(crate) incoming: mpsc::Receiver<Event>,
-    /// To the client: messages.
-    pub(crate) outgoing: mpsc::Sender<Vec<u8>>,
 }
 
 /// A session at work.
@@ -99,18 +94,19 @@ impl Relay {
     }
 
     /// Until it is over, and why it is. The connection is gone when this answers or is dropped.
-    pub(crate) async fn run(mut self, mut ends: Ends, mut control: watch::Receiver<Control>) -> Over {
-        let mut outgoing = None;
+    pub(crate) async fn run(mut self, socket: &mut Socket, mut control: watch::Receiver<Control>) -> Over {
+        let Socket { incoming, outgoing } = socket;
+        let mut message = None;
         let mut farewell_ends = None;
         loop {
             while let Some(action) = self.core.next_action() {
                 self.perform(action);
             }
-            if outgoing.is_none() {
-                outgoing = self.core.next_frame(self.now_ms()).and_then(|it| encode(&it));
+            if message.is_none() {
+                message = self.core.next_frame(self.now_ms()).and_then(|it| encode(&it));
             }
             let over = self.core.over();
-            if over.is_some_and(|it| outgoing.is_none() || *it == Over::ClientGone) {
+            if over.is_some_and(|it| message.is_none() || *it == Over::ClientGone) {
                 break;
             }
             let give_up = over.map(|_| *farewell_ends.get_or_insert_with(|| Instant::now() + FAREWELL));
@@ -122,22 +118,21 @@ impl Relay {
                     let told = control.borrow_and_update().clone();
                     self.obey(told);
                 }
-                event = ends.incoming.recv() => match event {
-                    None | Some(Event::Gone) => {
-                        self.handle(Event::Gone);
-                        break;
-                    }
-                    Some(event) => self.handle(event),
-                },
-                Some(done) = self.work.next() => self.finish(done),
-                permit = ends.outgoing.reserve(), if outgoing.is_some() => {
-                    let (Ok(permit), Some(message)) = (permit, outgoing.take()) else {
+                advanced = outgoing.advance(&mut message), if message.is_some() || outgoing.is_busy() => {
+                    if advanced.is_err() {
                         // Its connection takes nothing any more.
                         self.handle(Event::Gone);
                         break;
-                    };
-                    permit.send(message);
+                    }
                 }
+                event = incoming.next() => {
+                    let is_gone = event == Event::Gone;
+                    self.handle(event);
+                    if is_gone {
+                        break;
+                    }
+                }
+                Some(done) = self.work.next() => self.finish(done),
                 () = sleep_until(wake) => {
                     if give_up.is_some() {
                         break;

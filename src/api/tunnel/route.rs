@@ -107,9 +107,9 @@ async fn run(tunnel: Arc<Tunnel>, established: Established, first: Open, socket:
     let Some(request) = live.request(0) else { return };
     let judge =
         SessionJudge { guard: Arc::clone(&tunnel.guard), live: Arc::clone(&live), probe: tunnel.parts.probe.clone() };
-    let (socket, ends) = Socket::start(socket);
+    let mut socket = Socket::new(socket);
     let relay = Relay::new(connection.into(), Arc::new(judge), first, opened(&request.grant));
-    let over: Over = relay.run(ends, live.control()).await;
+    let over: Over = relay.run(&mut socket, live.control()).await;
     // The record before the farewell's last byte: whoever has seen the session end finds it in the log.
     closing.record(&over).await;
     socket.finish().await;

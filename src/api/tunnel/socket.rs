@@ -1,17 +1,15 @@
-//! The client's WebSocket as a channel of frames and one of messages.
+//! The client's WebSocket: frames that come, and messages that go.
 
-use std::time::Duration;
+use std::{future::poll_fn, time::Duration};
 
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use futures_util::{
     SinkExt, StreamExt,
     stream::{SplitSink, SplitStream},
 };
-use tokio::{sync::mpsc, time::timeout};
-use tokio_util::task::AbortOnDropHandle;
+use tokio::time::timeout;
 
 use crate::{
-    api::tunnel::relay::Ends,
     limits::FRAME_BYTES_MAX,
     session::{
         core::Event,
@@ -31,9 +29,6 @@ const WRITE_BUFFER_BYTES: usize = 0;
 /// Two messages and their headers: one that is being written, and a pong.
 const WRITE_BUFFER_BYTES_MAX: usize = 2 * FRAME_BYTES_MAX + 1024;
 
-/// Frames between socket and core; more would only be memory.
-const FRAMES: usize = 2;
-
 /// For the last messages, once there is nothing more to say.
 const FLUSH: Duration = Duration::from_secs(5);
 
@@ -48,55 +43,74 @@ pub(crate) fn configure<F>(upgrade: WebSocketUpgrade<F>) -> WebSocketUpgrade<F> 
         .max_frame_size(FRAME_BYTES_MAX)
 }
 
-/// The tasks of one socket. Dropping it ends them at once.
+/// The socket of one client, in its two halves: each may be waited for while the other is.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    _reader: AbortOnDropHandle<()>,
-    writer: AbortOnDropHandle<()>,
+    pub(crate) incoming: Incoming,
+    pub(crate) outgoing: Outgoing,
+}
+
+/// What the client says.
+#[derive(Debug)]
+pub(crate) struct Incoming(SplitStream<WebSocket>);
+
+/// What the client is told.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    sink: SplitSink<WebSocket, Message>,
+    is_flushed: bool,
 }
 
 impl Socket {
-    /// Starts reading and writing.
-    pub(crate) fn start(socket: WebSocket) -> (Self, Ends) {
+    pub(crate) fn new(socket: WebSocket) -> Self {
         let (sink, stream) = socket.split();
-        let (to_core, incoming) = mpsc::channel(FRAMES);
-        let (outgoing, from_core) = mpsc::channel(1);
-        let reader = AbortOnDropHandle::new(tokio::spawn(read(stream, to_core)));
-        let writer = AbortOnDropHandle::new(tokio::spawn(write(sink, from_core)));
-        (Self { _reader: reader, writer }, Ends { incoming, outgoing })
+        Self { incoming: Incoming(stream), outgoing: Outgoing { sink, is_flushed: true } }
     }
 
-    /// Lets the writer finish, when its channel was dropped.
-    pub(crate) async fn finish(self) {
-        drop(timeout(FLUSH, self.writer).await);
+    /// Sends what was not sent yet, and says that nothing follows.
+    pub(crate) async fn finish(mut self) {
+        drop(timeout(FLUSH, self.outgoing.sink.close()).await);
     }
 }
 
-async fn read(mut stream: SplitStream<WebSocket>, to_core: mpsc::Sender<Event>) {
-    loop {
-        let event = match stream.next().await {
-            Some(Ok(Message::Binary(message))) => match Frame::decode(&message) {
-                Ok(Some(frame)) => Event::Frame(frame),
-                Ok(None) => continue,
-                Err(error) => Event::Malformed(error),
-            },
-            Some(Ok(Message::Text(_))) => Event::Malformed(FrameError::NotBinary),
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
-            // A message over the bound is an error here, before it is read.
-            Some(Ok(Message::Close(_)) | Err(_)) | None => Event::Gone,
-        };
-        let is_last = event == Event::Gone;
-        if to_core.send(event).await.is_err() || is_last {
-            return;
+impl Incoming {
+    /// `Frame`, `Malformed`, and at last `Gone`. May be dropped while it waits.
+    pub(crate) async fn next(&mut self) -> Event {
+        loop {
+            return match self.0.next().await {
+                Some(Ok(Message::Binary(message))) => match Frame::decode(&message) {
+                    Ok(Some(frame)) => Event::Frame(frame),
+                    Ok(None) => continue,
+                    Err(error) => Event::Malformed(error),
+                },
+                Some(Ok(Message::Text(_))) => Event::Malformed(FrameError::NotBinary),
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+                // A message over the bound is an error here, before it is read.
+                Some(Ok(Message::Close(_)) | Err(_)) | None => Event::Gone,
+            };
         }
     }
 }
 
-async fn write(mut sink: SplitSink<WebSocket, Message>, mut from_core: mpsc::Receiver<Vec<u8>>) {
-    while let Some(message) = from_core.recv().await {
-        if sink.send(Message::Binary(message.into())).await.is_err() {
-            return;
-        }
+impl Outgoing {
+    /// Whether something is still on its way to the client.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.is_flushed
     }
-    drop(sink.close().await);
+
+    /// Takes the message once there is room for it; without one, waits until what was taken is sent. May be dropped while it
+    /// waits.
+    pub(crate) async fn advance(&mut self, message: &mut Option<Vec<u8>>) -> Result<(), axum::Error> {
+        if message.is_none() {
+            self.sink.flush().await?;
+            self.is_flushed = true;
+            return Ok(());
+        }
+        poll_fn(|context| self.sink.poll_ready_unpin(context)).await?;
+        if let Some(message) = message.take() {
+            self.is_flushed = false;
+            self.sink.start_send_unpin(Message::Binary(message.into()))?;
+        }
+        Ok(())
+    }
 }
