@@ -109,11 +109,11 @@ fn ours(table: &mut Table, policies: usize) {
     beside_simple(table, policies, simple, prepared("prepared, template", &template, 0));
     drop(template);
     let set = &simple.it;
-    let variants: [(_, Box<dyn Engine + '_>); 4] = [
+    beside_simple(table, policies, simple, own("explained", simple, Box::new(ours::Explained::new(set))));
+    let variants: [(_, Box<dyn Engine + '_>); 3] = [
         ("text", Box::new(ours::Text::new(set, Vec::new()))),
         ("text, 4 facts", Box::new(ours::Text::new(set, groups(3)))),
         ("text, 54 facts", Box::new(ours::Text::new(set, groups(53)))),
-        ("explained", Box::new(ours::Explained::new(set))),
     ];
     // Each alone, as the peers are.
     for (variant, it) in variants {

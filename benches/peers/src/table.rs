@@ -90,10 +90,15 @@ impl Table {
         format!("gatehouse / hand-written at {most}: {:.2}{beside}", ours / self.allow("by hand", "hash map", most))
     }
 
-    /// What the dearest kind of question costs beside the simple yes, at any size, and how dear the simple no is.
+    /// What the dearest kind of question costs beside the simple yes, at any size, and how dear the simple no is. What explains
+    /// everything is no kind of question.
     fn dearest(&self) -> String {
         let by_times = |a: &(f64, &Row), b: &(f64, &Row)| a.0.total_cmp(&b.0);
-        let others = self.rows.iter().filter_map(|it| it.times_simple().map(|[yes, no]| (yes.max(no), it)));
+        let others = self
+            .rows
+            .iter()
+            .filter(|it| it.variant != "explained")
+            .filter_map(|it| it.times_simple().map(|[yes, no]| (yes.max(no), it)));
         let simple = self.rows.iter().filter(|it| (it.engine, it.variant) == ("gatehouse", "prepared"));
         let denials = simple.map(|it| (it.deny.p50 / it.allow.p50, it));
         let said = |(times, row): (f64, &Row)| format!("{times:.2} ({} at {})", row.variant, row.policies);
