@@ -19,7 +19,8 @@ use tokio::{
 
 use crate::streams::ReadAhead;
 
-/// Bytes that a peer may send before it is authenticated: key exchange and certificate are under 8 KiB.
+/// Bytes that a peer may send before it is authenticated: key exchange and certificate are under 8 KiB. As many more may have
+/// been read ahead and not looked at.
 pub(in crate::ssh) const RECEIVED_BEFORE_AUTHENTICATION_BYTES_MAX: usize = 64 * 1024;
 
 /// Bytes that wait for a peer to read: all windows of all channels of one connection, and some more for requests.
