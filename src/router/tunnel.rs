@@ -18,6 +18,9 @@ use crate::router::{headers, pool::Picked};
 /// Bytes under way in each direction.
 const BUFFER_BYTES: usize = 64 * 1024;
 
+/// As much is kept ready for what comes first; most of it is a keystroke.
+const KEYS_BYTES: usize = 4 * 1024;
+
 /// Passes the server's 101 on, and from then on every byte both ways.
 ///
 /// Each direction ends by itself, so that a half-close is one on the other side too; both end when either side breaks.
@@ -62,8 +65,11 @@ fn poll_available(
     from: &mut (impl AsyncRead + Unpin),
     context: &mut Context<'_>,
 ) -> Poll<(BytesMut, Option<io::Result<()>>)> {
-    let mut bytes = BytesMut::with_capacity(BUFFER_BYTES);
+    let mut bytes = BytesMut::with_capacity(KEYS_BYTES);
     while bytes.len() < BUFFER_BYTES {
+        if bytes.len() == bytes.capacity() {
+            bytes.reserve(BUFFER_BYTES.saturating_sub(bytes.len()));
+        }
         match pin!(from.read_buf(&mut bytes)).poll(context) {
             Poll::Ready(Ok(0)) => return Poll::Ready((bytes, Some(Ok(())))),
             Poll::Ready(Ok(_)) => (),

@@ -11,8 +11,11 @@ use std::{
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-/// Bytes asked for at once.
+/// Bytes asked for at once where many come.
 const AHEAD_BYTES: usize = 64 * 1024;
+
+/// Bytes asked for at once where few come, as keystrokes do: asking for memory is much of what these cost.
+const FEW_BYTES: usize = 4 * 1024;
 
 /// A stream that is read ahead of who reads it. It holds no memory while there is nothing to be read.
 #[derive(Debug)]
@@ -20,11 +23,13 @@ pub(crate) struct ReadAhead<S> {
     inner: S,
     /// Read and not asked for yet.
     ahead: BytesMut,
+    /// How much is asked for next: by what came last.
+    asked: usize,
 }
 
 impl<S> ReadAhead<S> {
     pub(crate) fn new(inner: S) -> Self {
-        Self { inner, ahead: BytesMut::new() }
+        Self { inner, ahead: BytesMut::new(), asked: FEW_BYTES }
     }
 }
 
@@ -34,17 +39,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for ReadAhead<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { inner, ahead } = &mut *self;
+        let Self { inner, ahead, asked } = &mut *self;
         if ahead.is_empty() {
             if AHEAD_BYTES <= buffer.remaining() {
                 return Pin::new(inner).poll_read(context, buffer);
             }
-            ahead.reserve(AHEAD_BYTES);
+            ahead.reserve(*asked);
             let read = pin!(inner.read_buf(ahead)).poll(context);
             if ahead.is_empty() {
                 *ahead = BytesMut::new();
             }
-            ready!(read)?;
+            let count = ready!(read)?;
+            *asked = if count < FEW_BYTES { FEW_BYTES } else { AHEAD_BYTES };
         }
         let count = ahead.len().min(buffer.remaining());
         buffer.put_slice(ahead.get(..count).unwrap_or_default());
@@ -96,7 +102,7 @@ mod tests {
         for size in [1, 4, 5, 32_000, 64 * 1024, 100_000, 7].into_iter().cycle() {
             let mut piece = vec![0; size];
             let count = near.read(&mut piece).await.unwrap();
-            assert!(near.ahead.len() < AHEAD_BYTES);
+            assert!(near.ahead.len() <= AHEAD_BYTES);
             if count == 0 {
                 break;
             }
