@@ -72,10 +72,9 @@ async fn a_console_is_a_clone_that_goes_with_its_session() {
     nothing_remains(&scene, &im).await;
     assert_eq!(scene.api().job(web).await.unwrap(), before);
     for event in ["console.created", "console.deleted"] {
-        let items = scene.recorded(event).await;
-        assert_eq!(items.len(), 1, "{event}");
-        assert_eq!((items[0].fqn.as_str(), items[0].principal_name.as_str()), (clone.fqn.as_str(), "tom"));
-        assert_eq!(items[0].payload["source"], WEB);
+        let item = scene.until_recorded(event).await;
+        assert_eq!((item.fqn.as_str(), item.principal_name.as_str()), (clone.fqn.as_str(), "tom"));
+        assert_eq!(item.payload["source"], WEB);
     }
 }
 
@@ -219,7 +218,7 @@ async fn a_console_of_a_killed_server_is_swept_by_another() {
     assert!(lease.owner.starts_with("api-1/"));
     let im = Manager::come(&scene.server, &scene.authority, im.uuid).await;
     nothing_remains(&scene, &im).await;
-    assert_eq!(scene.recorded("console.deleted").await.len(), 1);
+    scene.until_recorded("console.deleted").await;
 }
 
 #[tokio::test]

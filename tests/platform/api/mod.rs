@@ -210,6 +210,22 @@ impl Scene {
         }
     }
 
+    /// Waits for a record of what was done before it was written down; others of its type there must not be.
+    async fn until_recorded(&self, event_type: &str) -> AuditItem {
+        let recorded = tokio::time::timeout(PATIENCE, async {
+            loop {
+                let all = self.recorded(event_type).await;
+                if !all.is_empty() {
+                    return all;
+                }
+                tokio::task::yield_now().await;
+            }
+        });
+        let mut all = recorded.await.unwrap_or_default();
+        assert_eq!(all.len(), 1, "{event_type}");
+        all.remove(0)
+    }
+
     /// A manager that comes, and does what it is told.
     async fn manager(&self) -> Manager {
         Manager::come(&self.server, &self.authority, Uuid::new_v4()).await
