@@ -110,6 +110,9 @@ impl Relay {
                 break;
             }
             let give_up = over.map(|_| *farewell_ends.get_or_insert_with(|| Instant::now() + FAREWELL));
+            if give_up.is_some_and(|it| it <= Instant::now()) {
+                break;
+            }
             let wake = give_up.unwrap_or_else(|| self.began + Duration::from_millis(self.core.next_tick_ms()));
             tokio::select! {
                 // What ends a session goes before what it says.
@@ -131,14 +134,13 @@ impl Relay {
                     if is_gone {
                         break;
                     }
+                    self.tick_if_due();
                 }
-                Some(done) = self.work.next() => self.finish(done),
-                () = sleep_until(wake) => {
-                    if give_up.is_some() {
-                        break;
-                    }
-                    self.handle(Event::Tick);
+                Some(done) = self.work.next() => {
+                    self.finish(done);
+                    self.tick_if_due();
                 }
+                () = sleep_until(wake) => self.handle(Event::Tick),
             }
         }
         self.connection.cut();
@@ -151,6 +153,14 @@ impl Relay {
 
     fn handle(&mut self, event: Event) {
         self.core.handle(self.now_ms(), event);
+    }
+
+    /// Whoever always has something to say, client or instance, would put off for ever what waits for a quiet moment: the end
+    /// that policy has set above all.
+    fn tick_if_due(&mut self) {
+        if self.core.next_tick_ms() <= self.now_ms() {
+            self.handle(Event::Tick);
+        }
     }
 
     fn obey(&mut self, told: Control) {

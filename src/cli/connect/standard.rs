@@ -21,7 +21,7 @@ use tokio::{
 use crate::cli::connect::terminal;
 
 /// Bytes that a thread is given at a time.
-const PIECE_BYTES: usize = 64 * 1024;
+const THREAD_BYTES: usize = 64 * 1024;
 
 /// At the file's own offset (preadv2(2), pwritev2(2)).
 pub(crate) const HERE: u64 = u64::MAX;
@@ -88,7 +88,7 @@ impl AsyncWrite for Standard {
         if let Some(count) = self.write_now(bytes) {
             return Poll::Ready(Ok(count));
         }
-        let piece = bytes.get(..PIECE_BYTES).unwrap_or(bytes).to_vec();
+        let piece = bytes.get(..THREAD_BYTES).unwrap_or(bytes).to_vec();
         let (file, count) = (Arc::clone(&self.file), piece.len());
         self.writing = Some(spawn_blocking(move || (&*file).write_all(&piece)));
         Poll::Ready(Ok(count))

@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use futures_util::{SinkExt, StreamExt};
 use gatehouse::{
     api::tunnel::{
         instance::Doing,
@@ -20,6 +21,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
 };
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::session::{
     caller::{Running, exec, next_frame, open, shell},
@@ -303,6 +305,46 @@ async fn limits_of_policy_hold_also_those_that_come_later() {
     assert_eq!(running.status().await, 255);
     let reason = scene.world.ears.heard("ssh.session.revoked").await.payload["reason"].clone();
     assert_eq!(reason, "the session was idle for 1 s, as long as policy allows");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_client_that_never_stops_talking_does_not_put_off_the_end_of_its_session() {
+    let scene = scene().await;
+    let socket = open(&scene.world, &scene.token, &shell()).await.unwrap();
+    scene
+        .world
+        .set_policy(
+            "job::/prod { if (auth_server@apcera.me->name == \"tom\") { permit ssh\n ssh.maxSession \"2s\" } }\n",
+        )
+        .await;
+    let (mut sink, mut stream) = socket.split();
+    let talking = tokio::spawn(async move {
+        let ping = Message::Binary(Frame::Ping([0; 8]).encode().unwrap().into());
+        loop {
+            for _ in 0..1_000 {
+                if sink.feed(ping.clone()).await.is_err() {
+                    return;
+                }
+            }
+            if sink.flush().await.is_err() {
+                return;
+            }
+        }
+    });
+    let mut reason = None;
+    let ended = timeout(SOON, async {
+        while let Some(Ok(message)) = stream.next().await {
+            if let Message::Binary(message) = message
+                && let Ok(Some(Frame::Exit(0, Exit::Policy(why)))) = Frame::decode(&message)
+            {
+                reason = Some(why);
+                return;
+            }
+        }
+    });
+    ended.await.unwrap();
+    talking.abort();
+    assert_eq!(reason.as_deref(), Some("the session has lasted 2 s, as long as policy allows"));
 }
 
 #[tokio::test]
