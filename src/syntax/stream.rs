@@ -47,6 +47,11 @@ impl<'a> Stream<'a> {
         Self { all, at: 0 }
     }
 
+    /// How many lexemes are still to be read.
+    pub(crate) fn left(self) -> usize {
+        self.rest().len()
+    }
+
     fn rest(self) -> &'a [Lexeme<'a>] {
         self.all.get(index(self.at)..).unwrap_or_default()
     }
@@ -160,7 +165,7 @@ impl<'a> Input for Stream<'a> {
     type IterIndices = Enumerate<Self::Iter>;
 
     fn input_len(&self) -> usize {
-        self.rest().len()
+        self.left()
     }
 
     fn take(&self, count: usize) -> Self {

@@ -117,9 +117,10 @@ impl Token {
         Self::plain(text.as_bytes()).or_else(|| Self::any(text))
     }
 
-    /// What nearly every token is, in one pass; nothing where more has to be looked at.
+    /// What nearly every token is, in one pass; nothing where more has to be looked at, as at a word that begins with `/` or has
+    /// two of them in a row. A `-` before `>` belongs to the arrow.
     #[inline]
-    fn plain(text: &[u8]) -> Option<(Self, usize)> {
+    pub(crate) fn plain(text: &[u8]) -> Option<(Self, usize)> {
         let second = || text.get(1).copied();
         match *text.first()? {
             b'}' => Some((Self::RightBrace, 1)),
@@ -136,10 +137,21 @@ impl Token {
                 (inner.get(length) == Some(&b'"')).then_some((Self::String, length.saturating_add(2)))
             }
             _ => {
-                let kind = |it: &u8| KINDS.get(usize::from(*it)).copied().unwrap_or(Kind::Other);
-                let length = text.iter().position(|it| kind(it) != Kind::Word).unwrap_or(text.len());
-                let ends = text.get(length).is_none_or(|it| kind(it) == Kind::End);
-                (ends && length != 0 && !text.starts_with(b"//")).then_some((Self::Word, length))
+                let kind = |it: &u8| KINDS.get(usize::from(*it)).copied().unwrap_or(OTHER);
+                let mut kinds = 0;
+                let length = text.iter().position(|it| {
+                    kinds |= kind(it);
+                    kinds >= END
+                });
+                let length = length.unwrap_or(text.len());
+                let word = text.get(..length)?;
+                let has_more = kinds & SLASH != 0 && (word.starts_with(b"/") || is_doubled(word, b'/'));
+                if kinds >= OTHER || has_more {
+                    return None;
+                }
+                let has_arrow = text.get(length) == Some(&b'>') && word.ends_with(b"-");
+                let length = length.saturating_sub(usize::from(has_arrow));
+                (length != 0).then_some((Self::Word, length))
             }
         }
     }
@@ -196,32 +208,38 @@ impl Token {
     }
 }
 
-/// What a byte is to a word that is read in one pass.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Word,
-    /// Whatever stands before it is a whole token.
-    End,
-    /// Anything else, which is looked at more closely.
-    Other,
-}
+/// What a byte is to a word that is read in one pass, as a bit: a sign of a word that may be more.
+const SLASH: u8 = 1;
 
-/// The kind of each byte.
-const KINDS: [Kind; 256] = {
-    let mut kinds = [Kind::Other; 256];
-    let mut rest: &mut [Kind] = &mut kinds;
+/// Whatever stands before it is a whole token.
+const END: u8 = 2;
+
+/// Not of a word, and looked at more closely.
+const OTHER: u8 = 4;
+
+/// The kind of each byte; 0 is any other sign of a word.
+const KINDS: [u8; 256] = {
+    let mut kinds = [OTHER; 256];
+    let mut rest: &mut [u8] = &mut kinds;
     let mut byte = 0_u8;
     while let [kind, more @ ..] = rest {
         *kind = match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'@' | b'*' | b'/' | b':' | b'-' => Kind::Word,
-            b' ' | b'\t' | b'\n' | b'\r' | b'"' | b'(' | b')' | b',' | b'}' | b'=' | b'>' | b'!' => Kind::End,
-            _ => Kind::Other,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'@' | b'*' | b':' | b'-' => 0,
+            b'/' => SLASH,
+            b' ' | b'\t' | b'\n' | b'\r' | b'"' | b'(' | b')' | b',' | b'}' | b'=' | b'>' | b'!' => END,
+            _ => OTHER,
         };
         byte = byte.wrapping_add(1);
         rest = more;
     }
     kinds
 };
+
+/// Whether a byte stands twice in a row.
+fn is_doubled(text: &[u8], sign: u8) -> bool {
+    let behind = text.get(1..).unwrap_or_default();
+    text.iter().zip(behind).any(|(a, b)| (*a, *b) == (sign, sign))
+}
 
 #[cfg(test)]
 mod tests {
@@ -232,8 +250,9 @@ mod tests {
     proptest! {
         #[test]
         fn one_pass_reads_what_the_expressions_read(text in r#"[a1.\-/:*@_>=<!&|;#,(){}$\[\]"' \t\r\n\\+é“”\u{0}\u{200b}]{1,12}"#) {
-            if let Some(plain) = Token::plain(text.as_bytes()) {
-                prop_assert_eq!(Token::any(&text), Some(plain));
+            if let Some((token, length)) = Token::plain(text.as_bytes()) {
+                let arrow = usize::from(token == Word && text[length..].starts_with("->"));
+                prop_assert_eq!(Token::any(&text), Some((token, length + arrow)));
             }
         }
     }

@@ -35,8 +35,9 @@ pub(crate) struct Lexed<'a> {
     pub(crate) comments: Vec<Span>,
 }
 
-/// About how long a lexeme of an ordinary document is, with the blanks before it.
-const BYTES_PER_LEXEME: usize = 6;
+/// How long a lexeme is at least on the average of an ordinary document, with the blanks before it: room that is never written
+/// costs nothing, and moving all lexemes does.
+const BYTES_PER_LEXEME: usize = 4;
 
 /// What the next word would be. `/*` is a comment of another language where an item begins, and a value elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +76,9 @@ pub(crate) fn lex<'a>(found: &mut Findings, source: &'a Source) -> Lexed<'a> {
     lexer.drop_byte_order_mark();
     loop {
         lexer.skip_blanks();
+        if unread.is_empty() && lexer.plain() {
+            continue;
+        }
         let Some((token, length)) = Token::first(lexer.rest()) else { break };
         // No token but white space goes on over a line end, and a marker begins its line.
         if let Some(span) = unread.pop_front_if(|it| it.start <= lexer.at) {
@@ -128,6 +132,21 @@ impl<'a> Lexer<'a, '_> {
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
         let blanks = rest.iter().position(|it| !matches!(it, b' ' | b'\t' | b'\n')).unwrap_or(rest.len());
         self.at = self.at.saturating_add(blanks);
+    }
+
+    /// Reads the next token, if it is one of which nothing more need be known.
+    #[inline]
+    fn plain(&mut self) -> bool {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let Some((token, length)) = Token::plain(rest) else { return false };
+        let span = Span::new(self.at, self.at.saturating_add(length));
+        self.at = span.end;
+        if token == Token::String {
+            self.string(span);
+        } else {
+            self.push(token, span, self.slice(span), false);
+        }
+        true
     }
 
     fn drop_byte_order_mark(&mut self) {

@@ -173,26 +173,28 @@ impl<'a> Lexer<'a, '_> {
     fn quotes_on_line(&mut self, offset: usize) -> usize {
         if offset >= self.line.end {
             let rest = self.text.as_bytes().get(offset..).unwrap_or_default();
-            let length = rest.iter().position(|it| *it == b'\n').unwrap_or(rest.len());
-            let line = rest.get(..length).unwrap_or_default();
-            self.line = Line { quotes: quotes_in(line), end: offset.saturating_add(length).saturating_add(1) };
+            let (quotes, length) = quotes_of_line(rest);
+            self.line = Line { quotes, end: offset.saturating_add(length).saturating_add(1) };
         }
         self.line.quotes
     }
 }
 
-fn quotes_in(line: &[u8]) -> usize {
-    // Without branches it goes by many bytes at a time.
-    if !line.contains(&b'\\') {
-        return line.iter().map(|it| usize::from(*it == b'"')).sum();
+/// How many unescaped quotes stand on the first line, and how long that is.
+fn quotes_of_line(text: &[u8]) -> (usize, usize) {
+    let (mut quotes, mut at) = (0_usize, 0_usize);
+    while let Some(next) = text.get(at..).and_then(|it| memchr::memchr3(b'"', b'\\', b'\n', it)) {
+        at = at.saturating_add(next);
+        let mut signs = text.get(at..).unwrap_or_default().iter();
+        match signs.next() {
+            Some(b'"') => quotes = quotes.saturating_add(1),
+            // What it escapes is no quote; a line ends all the same.
+            Some(b'\\') => at = at.saturating_add(usize::from(signs.next() != Some(&b'\n'))),
+            _ => return (quotes, at),
+        }
+        at = at.saturating_add(1);
     }
-    let mut escape = false;
-    let is_quote = |byte: &&u8| {
-        let counts = **byte == b'"' && !escape;
-        escape = **byte == b'\\' && !escape;
-        counts
-    };
-    line.iter().filter(is_quote).count()
+    (quotes, text.len())
 }
 
 /// Without the quotes.

@@ -64,6 +64,9 @@ fn read(source: &Source) -> Parse {
     Parse { document, diagnostics, hidden, comments: lexed.comments }
 }
 
+/// How many lexemes a policy has at least on the average of an ordinary document: too much room costs less than moving them all.
+const LEXEMES_PER_POLICY: usize = 12;
+
 /// A `{` that is not closed yet.
 #[derive(Debug, Clone, Copy)]
 struct Brace {
@@ -144,7 +147,7 @@ impl<'a> Reader<'a> {
             Ok((rest, header)) => (rest, Some(header)),
             Err(_) => (input, None),
         };
-        let mut policies = Vec::new();
+        let mut policies = Vec::with_capacity(input.left() / LEXEMES_PER_POLICY);
         // INVARIANT (progress): each round reads at least one lexeme.
         while input.peek().is_some() {
             if !recover::may_begin_policy(input) {
