@@ -226,7 +226,7 @@ fn check_name(name: &str) -> Result<(), AuthError> {
 }
 
 fn wire_fact(fact: Fact) -> wire::token::Fact {
-    wire::token::Fact { issuer: fact.issuer, claim_type: fact.claim_type, value: fact.value }
+    wire::token::Fact { issuer: fact.issuer.into(), claim_type: fact.claim_type.into(), value: fact.value.into() }
 }
 
 /// A stranger's text, as much of it as a log needs.

@@ -7,7 +7,10 @@ use std::{
 
 use crate::{
     compile::{
-        Finding, PolicySet, check, compile, compiled, document::Document, index::Index, laid_out, of_program, plan,
+        Finding, PolicySet, check, compile, compiled,
+        document::{self, Document},
+        index::Index,
+        laid_out, of_program, plan,
         realm::Pattern,
     },
     source::Source,
@@ -130,7 +133,7 @@ impl PolicySet {
             return None;
         }
         let mut slots = self.slots.clone();
-        let mut documents = Vec::with_capacity(sources.len());
+        let mut documents: Vec<Arc<Document>> = Vec::with_capacity(sources.len());
         let mut new = Vec::new();
         let mut parsed = parsed.into_iter().peekable();
         for (at, kept) in kept.iter().enumerate() {
@@ -159,7 +162,10 @@ impl PolicySet {
             come.extend(numbers.add(document, realms.len())?.zip(realms));
         }
         match plan::patch(&self.plan, &gone, &come, &documents, &numbers, &slots) {
-            Some(plan) => Some(Self { sources, documents, numbers, slots, plan, system: self.system }),
+            Some(plan) => {
+                document::make_ready_if_few(&mut documents, &slots);
+                Some(Self { sources, documents, numbers, slots, plan, system: self.system })
+            }
             None => {
                 let mut realms = Index::default();
                 for document in &documents {

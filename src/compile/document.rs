@@ -14,7 +14,7 @@ use crate::{
         condition::{Comparison, Test},
         packed::{Reader, Writer},
         realm::{Pattern, Variables},
-        set::{Asserted, Assertion, Gate, Node, Policy, Template},
+        set::{Asserted, Assertion, Gate, Node, Policy, Template, Unpacked},
         slots::{Slot, Slots},
         steps::{Asks, Record, Says, Step, Steps},
     },
@@ -25,6 +25,9 @@ use crate::{
 /// Bytes of a packed policy from which it stays unpacked beside: some twenty rules, whose unpacking would be most of what a
 /// decision costs.
 const PACKED_BYTES_MAX: usize = 1_024;
+
+/// Bytes of all packed policies of a set up to which all of them stay unpacked beside: that takes about a megabyte then.
+const SMALL_SET_BYTES: usize = 96 * 1_024;
 
 /// Bytes of where a policy begins.
 const START_BYTES: usize = 4;
@@ -39,7 +42,7 @@ pub(crate) struct Document {
     comparisons: Vec<Arc<Comparison>>,
     // INVARIANT (order): ascending by policy.
     /// Policies as they are evaluated, where that is worth their memory.
-    ready: Vec<(usize, Arc<Policy>)>,
+    ready: Vec<(usize, Policy)>,
     /// Types of claims that it asserts with what a variable is bound to, or with the values of facts; ascending.
     pub(crate) changing: Vec<Slot>,
     /// Whether it asserts something that has one value only, so that another document can contradict it.
@@ -177,6 +180,15 @@ impl Packer {
     }
 }
 
+/// Unpacks all policies of the documents of a set, if they are few.
+pub(super) fn make_ready_if_few(documents: &mut [Arc<Document>], slots: &Slots) {
+    let bytes = documents.iter().map(|it| it.packed.len()).fold(0, usize::saturating_add);
+    if bytes <= SMALL_SET_BYTES {
+        // Those that another set has too were unpacked for that one, if it is as small.
+        documents.iter_mut().filter_map(Arc::get_mut).for_each(|it| it.make_ready(slots, true));
+    }
+}
+
 impl Document {
     /// How many policies it has.
     pub(crate) fn count(&self) -> usize {
@@ -186,16 +198,16 @@ impl Document {
     /// Policies that stay unpacked: all, where they are asked for all the time, else the large ones.
     pub(super) fn make_ready(&mut self, slots: &Slots, all: bool) {
         let is_ready = |it: &usize| all || self.packed_policy(*it).is_some_and(|it| PACKED_BYTES_MAX < it.len());
-        let ready = (0..self.count()).filter(is_ready).filter_map(|it| Some((it, Arc::new(self.unpack(it, slots)?))));
+        let ready = (0..self.count()).filter(is_ready).filter_map(|it| Some((it, self.unpack(it, slots)?)));
         self.ready = ready.collect();
     }
 
     /// A policy as it is evaluated.
-    pub(crate) fn policy(&self, at: usize, slots: &Slots) -> Option<Arc<Policy>> {
+    pub(crate) fn policy(&self, at: usize, slots: &Slots) -> Option<Unpacked<'_>> {
         let ready = self.ready.binary_search_by_key(&at, |(it, _)| *it).ok().and_then(|it| self.ready.get(it));
         match ready {
-            Some((_, ready)) => Some(Arc::clone(ready)),
-            None => self.unpack(at, slots).map(Arc::new),
+            Some((_, ready)) => Some(Unpacked::Ready(ready)),
+            None => self.unpack(at, slots).map(|it| Unpacked::Once(Box::new(it))),
         }
     }
 

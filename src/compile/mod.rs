@@ -181,7 +181,8 @@ fn laid_out(
         }
     }
     numbers.rename(|before| now.get(before).copied());
-    let (sources, documents): (Vec<Source>, Vec<Arc<Document>>) = ordered.into_iter().map(|(_, it)| it).unzip();
+    let (sources, mut documents): (Vec<Source>, Vec<Arc<Document>>) = ordered.into_iter().map(|(_, it)| it).unzip();
+    document::make_ready_if_few(&mut documents, &slots);
     let plan = plan::build(&documents, &numbers, &slots, realms)?;
     Some(PolicySet { sources, documents, numbers, slots, plan, system })
 }

@@ -22,7 +22,7 @@ use bytestring::ByteString;
 use crate::{
     compile::{
         PolicySet, System,
-        document::Document,
+        document::{self, Document},
         packed::{Reader, Writer},
         plan::{
             Plan,
@@ -219,6 +219,7 @@ impl PolicySet {
             sources.push(source);
             documents.push(Arc::new(document));
         }
+        document::make_ready_if_few(&mut documents, &slots);
         Some(Self { sources, documents, numbers, slots, plan, system })
     }
 }

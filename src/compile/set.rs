@@ -1,6 +1,9 @@
 //! What a policy set is made of: policies as nodes that become true, and the claims they assert then.
 
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::{Deref, Range},
+    sync::Arc,
+};
 
 use smallvec::SmallVec;
 use smol_str::SmolStr;
@@ -55,11 +58,20 @@ pub(crate) struct Policy {
 }
 
 /// A policy and where it comes from.
-#[derive(Debug, Clone)]
-pub(crate) struct Placed {
+#[derive(Debug)]
+pub(crate) struct Placed<'s> {
     /// Index into the set's sources.
     pub(crate) document: usize,
-    pub(crate) policy: Arc<Policy>,
+    pub(crate) policy: Unpacked<'s>,
+}
+
+/// A policy as it is evaluated.
+#[derive(Debug)]
+pub(crate) enum Unpacked<'s> {
+    /// It stays so in its document.
+    Ready(&'s Policy),
+    /// Just for whoever asked.
+    Once(Box<Policy>),
 }
 
 /// Something that becomes true in an evaluation and then stays true.
@@ -130,7 +142,7 @@ impl PolicySet {
     }
 
     /// The policies whose realm may hold the name, ascending by document, then by place.
-    pub(crate) fn find(&self, name: &Fqn) -> Vec<Placed> {
+    pub(crate) fn find(&self, name: &Fqn) -> Vec<Placed<'_>> {
         let mut found: SmallVec<[(usize, usize); 8]> = SmallVec::new();
         self.plan.find(name, |it| found.extend(self.numbers.document(it)));
         found.sort_unstable();
@@ -140,12 +152,12 @@ impl PolicySet {
     }
 
     /// All policies, ascending by document, then by place.
-    pub(crate) fn policies(&self) -> impl Iterator<Item = Placed> {
+    pub(crate) fn policies(&self) -> impl Iterator<Item = Placed<'_>> {
         let all = self.documents.iter().enumerate();
         all.flat_map(move |(document, it)| (0..it.count()).filter_map(move |at| self.placed(document, at)))
     }
 
-    fn placed(&self, document: usize, at: usize) -> Option<Placed> {
+    fn placed(&self, document: usize, at: usize) -> Option<Placed<'_>> {
         let policy = self.documents.get(document)?.policy(at, &self.slots)?;
         Some(Placed { document, policy })
     }
@@ -193,6 +205,17 @@ impl Numbers {
         let (first, count, document) = self.ranges.get(behind.checked_sub(1)?)?;
         let at = number.checked_sub(*first).filter(|it| it < count)?;
         Some((*document, usize::try_from(at).ok()?))
+    }
+}
+
+impl Deref for Unpacked<'_> {
+    type Target = Policy;
+
+    fn deref(&self) -> &Policy {
+        match self {
+            Self::Ready(policy) => policy,
+            Self::Once(policy) => policy,
+        }
     }
 }
 

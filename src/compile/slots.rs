@@ -4,9 +4,11 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
+use smol_str::SmolStr;
 
 use crate::{
     compile::{
+        catalogue::{self, ClaimType, Combines, Covers},
         packed::{Reader, Writer},
         plan::hash,
     },
@@ -33,12 +35,14 @@ pub(crate) struct Slots {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Key {
     /// Empty for context and for claims.
-    pub(crate) issuer: String,
-    pub(crate) claim_type: String,
+    pub(crate) issuer: SmolStr,
+    pub(crate) claim_type: SmolStr,
     /// Hash of both, as verdicts know it.
     pub(crate) of_type: u64,
     /// Whether facts fill it; else only rules do.
     pub(crate) is_fact: bool,
+    /// What the catalogue has of it, where rules fill it.
+    catalogued: Option<&'static ClaimType>,
 }
 
 impl Slots {
@@ -60,7 +64,8 @@ impl Slots {
         let number = self.keys.len();
         let is_fact = !issuer.is_empty() || is_context(claim_type);
         let of_type = hash::fact_type(issuer, claim_type);
-        self.keys.push(Key { issuer: issuer.to_owned(), claim_type: claim_type.to_owned(), of_type, is_fact });
+        let catalogued = catalogue::claim_type(claim_type).filter(|_| issuer.is_empty());
+        self.keys.push(Key { issuer: issuer.into(), claim_type: claim_type.into(), of_type, is_fact, catalogued });
         let hash = |of: &Key| self.state.hash_one((of.issuer.as_str(), of.claim_type.as_str()));
         let of_number = |number: &usize| self.keys.get(*number).map_or(0, hash);
         self.numbers.insert_unique(of_number(&number), number, of_number);
@@ -92,6 +97,17 @@ impl Slots {
         self.key(slot).map(|it| it.claim_type.as_str()).unwrap_or_default()
     }
 
+    /// What several values of a claim come to on a resource type, as [`catalogue::combines`].
+    pub(crate) fn combines(&self, slot: Slot, resource_type: &str) -> Combines {
+        let catalogued = self.key(slot).and_then(|it| it.catalogued);
+        catalogued.filter(|it| it.is_on(resource_type)).map_or(Combines::Union, |it| it.combines)
+    }
+
+    /// When an asserted value of a claim covers a wanted one, as [`catalogue::covers`].
+    pub(crate) fn covers(&self, slot: Slot) -> Covers {
+        self.key(slot).and_then(|it| it.catalogued).map_or(Covers::Equal, |it| it.covers)
+    }
+
     /// Writes all of them.
     pub(super) fn put(&self, to: &mut Writer) {
         to.number(self.keys.len());
@@ -109,10 +125,5 @@ impl Slots {
             slots.intern(Some(issuer), claim_type);
         }
         Some(slots)
-    }
-
-    /// How many there are.
-    pub(crate) fn count(&self) -> usize {
-        self.keys.len()
     }
 }

@@ -1,5 +1,7 @@
 //! What is answered: allowed or denied, and why.
 
+use smol_str::SmolStr;
+
 use crate::eval::{Claim, Effective, Fact};
 
 /// The answer to a request.
@@ -21,7 +23,7 @@ pub struct Decision {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     /// Document name without `.pol`.
-    pub document: String,
+    pub document: SmolStr,
     /// From 1.
     pub line: usize,
     /// From 1, in code points.

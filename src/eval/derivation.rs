@@ -1,6 +1,9 @@
 //! Why a claim was asserted: a derivation of least height (reference section 6).
 
+use std::cmp::Ordering;
+
 use smallvec::{SmallVec, smallvec};
+use smol_str::SmolStr;
 
 use crate::{
     compile::set::Gate,
@@ -37,8 +40,25 @@ impl Seen {
     }
 }
 
-/// The steps that derive these claims, each behind the steps that it uses.
-pub(crate) fn steps(run: &Run<'_>, wanted: impl IntoIterator<Item = usize>) -> Vec<Step> {
+/// The asserted claims by number.
+pub(crate) fn claims(run: &Run<'_>) -> Vec<Claim> {
+    let claim_type = |it: &Derived<'_>| run.set.slots.key(it.slot).map(|it| it.claim_type.clone()).unwrap_or_default();
+    run.claims.iter().map(|it| Claim { claim_type: claim_type(it), value: it.value.as_ref().into() }).collect()
+}
+
+/// The same, ascending; `claims` are all by number.
+pub(crate) fn ascending(run: &Run<'_>, claims: &[Claim]) -> Vec<Claim> {
+    let mut all: SmallVec<[(&Derived<'_>, &Claim); 16]> = run.claims.iter().zip(claims).collect();
+    // Most are permits, whose types need no comparing.
+    all.sort_unstable_by(|(a, first), (b, second)| {
+        let by_type = if a.slot == b.slot { Ordering::Equal } else { first.claim_type.cmp(&second.claim_type) };
+        by_type.then_with(|| a.value.cmp(&b.value))
+    });
+    all.into_iter().map(|(_, claim)| claim.clone()).collect()
+}
+
+/// The steps that derive these claims, each behind the steps that it uses; `claims` are all by number.
+pub(crate) fn steps(run: &Run<'_>, claims: &[Claim], wanted: impl IntoIterator<Item = usize>) -> Vec<Step> {
     let mut is_step: SmallVec<[bool; 16]> = smallvec![false; run.claims.len()];
     let mut seen = Seen::new(run);
     let mut open: SmallVec<[usize; 8]> = wanted.into_iter().collect();
@@ -52,22 +72,22 @@ pub(crate) fn steps(run: &Run<'_>, wanted: impl IntoIterator<Item = usize>) -> V
         }
     }
     // Claims are numbered by height.
-    let steps = run.claims.iter().zip(is_step).filter(|(_, is_step)| *is_step);
-    steps.map(|(it, _)| step(run, it, &mut seen)).collect()
+    let steps = run.claims.iter().zip(claims).zip(is_step).filter(|(_, is_step)| *is_step);
+    steps.map(|((it, claim), _)| step(run, claims, (it, claim), &mut seen)).collect()
 }
 
-fn step(run: &Run<'_>, derived: &Derived<'_>, seen: &mut Seen) -> Step {
+fn step(run: &Run<'_>, claims: &[Claim], (derived, claim): (&Derived<'_>, &Claim), seen: &mut Seen) -> Step {
     let mut used = Vec::new();
     seen.forget();
     support(run, derived.by, seen, &mut |leaf| {
-        rests_on(run, leaf, |it| {
+        rests_on(run, claims, leaf, |it| {
             if used.len() < USED_MAX && !used.contains(&it) {
                 used.push(it);
             }
         });
         used.len() < USED_MAX
     });
-    Step { claim: claim(run, derived), place: place(run, derived.by, derived.offset), used }
+    Step { claim: claim.clone(), place: place(run, derived.by, derived.offset), used }
 }
 
 /// Visits the comparisons by which a node became true, in the order of the text: all of `&&`, of `||` the one that was
@@ -90,14 +110,14 @@ fn support(run: &Run<'_>, id: NodeId, seen: &mut Seen, visit: &mut impl FnMut(No
 }
 
 /// Tells what a comparison that holds rests on.
-fn rests_on(run: &Run<'_>, leaf: NodeId, tell: impl FnMut(Used)) {
+fn rests_on(run: &Run<'_>, claims: &[Claim], leaf: NodeId, tell: impl FnMut(Used)) {
     let Some(Gate::Compare(comparison)) = run.node(leaf).map(|it| &it.gate) else { return };
     if !is_fact(run.set, comparison.slot) {
-        let witness = run.witness(leaf).and_then(|it| run.claims.get(it));
-        return witness.map(|it| Used::Claim(claim(run, it))).into_iter().for_each(tell);
+        let witness = run.witness(leaf).and_then(|it| claims.get(it));
+        return witness.map(|it| Used::Claim(it.clone())).into_iter().for_each(tell);
     }
     let Some(key) = run.set.slots.key(comparison.slot) else { return };
-    let fact = |value: &str| Used::Fact(Fact::new(key.issuer.as_str(), key.claim_type.as_str(), value));
+    let fact = |value: &str| Used::Fact(Fact::new(key.issuer.clone(), key.claim_type.clone(), value));
     let bound = run.bound(leaf.policy);
     let holding = run.facts(comparison.slot).iter().filter(|it| comparison.holds_of(it, bound));
     // `!=` speaks of all values, every other operator of some value.
@@ -105,15 +125,10 @@ fn rests_on(run: &Run<'_>, leaf: NodeId, tell: impl FnMut(Used)) {
     holding.take(count).map(|it| fact(it)).for_each(tell);
 }
 
-/// A claim as a person has it.
-pub(crate) fn claim(run: &Run<'_>, derived: &Derived<'_>) -> Claim {
-    Claim::new(run.set.slots.claim_type(derived.slot), derived.value.as_ref())
-}
-
 /// Where a rule of a matched policy stands.
 pub(crate) fn place(run: &Run<'_>, id: NodeId, offset: usize) -> Place {
     let source = run.policies.get(id.policy).and_then(|it| run.set.sources.get(it.document));
-    let Some(source) = source else { return Place { document: String::new(), line: 0, column: 0 } };
+    let Some(source) = source else { return Place { document: SmolStr::default(), line: 0, column: 0 } };
     let location = source.location(offset);
-    Place { document: source.document().to_owned(), line: location.line, column: location.column }
+    Place { document: source.document().into(), line: location.line, column: location.column }
 }

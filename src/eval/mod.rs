@@ -73,12 +73,12 @@ fn decision(run: &Run<'_>) -> Decision {
     refusals.sort_unstable();
     refusals.dedup();
     let allowed = missing.is_empty() && refusals.is_empty();
-    let why = derivation::steps(run, wants.iter().filter_map(|(_, met)| *met));
+    let asserted = derivation::claims(run);
+    let why = derivation::steps(run, &asserted, wants.iter().filter_map(|(_, met)| *met));
     let mut because: Vec<Place> = if allowed { why.iter().map(|it| it.place.clone()).collect() } else { Vec::new() };
     because.sort_unstable();
     because.dedup();
-    let mut claims: Vec<Claim> = run.claims.iter().map(|it| derivation::claim(run, it)).collect();
-    claims.sort_unstable();
+    let claims = derivation::ascending(run, &asserted);
     Decision { allowed, missing, refusals, claims, why, because, effective, valid_until: validity::valid_until(run) }
 }
 

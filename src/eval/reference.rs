@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use smol_str::SmolStr;
+
 use crate::{
     eval::{Claim, Effective, Fact, Refusal, Request, Total},
     source::Source,
@@ -154,7 +156,7 @@ fn block(block: &Block, request: &Request, bindings: &Bindings, claims: &BTreeSe
             Item::Claim(claim) => {
                 for asserted in &claim.asserted {
                     let values = match asserted {
-                        Asserted::Value(value) => vec![fill(value, bindings)],
+                        Asserted::Value(value) => vec![fill(value, bindings).into()],
                         Asserted::Reference { issuer, claim_type, .. } => {
                             values(request, &issuer.text, &claim_type.text)
                         }
@@ -187,18 +189,18 @@ fn holds(expr: &Expr, request: &Request, bindings: &Bindings, claims: &BTreeSet<
     }
 }
 
-fn values(request: &Request, issuer: &str, claim_type: &str) -> Vec<String> {
+fn values(request: &Request, issuer: &str, claim_type: &str) -> Vec<SmolStr> {
     let fitting = request.facts().iter().filter(|it| it.issuer == issuer && it.claim_type == claim_type);
     fitting.map(|it| it.value.clone()).collect()
 }
 
-fn compare(comparison: &Comparison, present: &[String], bindings: &Bindings) -> bool {
+fn compare(comparison: &Comparison, present: &[SmolStr], bindings: &Bindings) -> bool {
     let is_command = comparison.issuer.is_none() && comparison.claim_type.text == "command";
     let is_equality = matches!(comparison.operator, Operator::Equal | Operator::Equals | Operator::In);
     if is_command && !is_equality && present.iter().any(|it| it.contains(is_metacharacter)) {
         return false;
     }
-    let one = |left: &String, right: &Value| compare_one(comparison.operator, left, right, bindings);
+    let one = |left: &SmolStr, right: &Value| compare_one(comparison.operator, left, right, bindings);
     if comparison.operator == Operator::NotEqual {
         return !present.is_empty() && present.iter().all(|left| comparison.values.iter().all(|it| one(left, it)));
     }
@@ -355,7 +357,7 @@ fn restrict(request: &Request, assertions: &BTreeSet<Assertion>, refusals: &mut 
                 least(claim_type, &all, refusals);
                 let total = |it: &&Assertion| Total {
                     claim_type: claim_type.to_owned(),
-                    value: it.0.value.clone(),
+                    value: it.0.value.to_string(),
                     realm: it.2.clone(),
                 };
                 effective.totals.extend(of_type.iter().map(total));

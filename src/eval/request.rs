@@ -1,6 +1,7 @@
 //! What is asked: target, facts, wanted claims.
 
 use smallvec::SmallVec;
+use smol_str::SmolStr;
 use unicode_normalization::is_nfc;
 
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
 
 /// A claim: type and value, asserted by the engine or wanted from it. Of `&str` it is text that stands elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Claim<T = String> {
+pub struct Claim<T = SmolStr> {
     /// `permit`.
     pub claim_type: T,
     /// `ssh`.
@@ -26,7 +27,7 @@ pub struct Claim<T = String> {
 /// Something known about the principal or, with an empty issuer, about the operation. Of `&str` it is text that stands
 /// elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Fact<T = String> {
+pub struct Fact<T = SmolStr> {
     /// `auth_server@apcera.me`; empty for context.
     pub issuer: T,
     /// `name`.
@@ -253,12 +254,12 @@ fn check_single(facts: &[Fact]) -> Result<(), BadRequest> {
 
 impl Fact {
     /// What an issuer says of the principal.
-    pub fn new(issuer: impl Into<String>, claim_type: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn new(issuer: impl Into<SmolStr>, claim_type: impl Into<SmolStr>, value: impl Into<SmolStr>) -> Self {
         Self { issuer: issuer.into(), claim_type: claim_type.into(), value: value.into() }
     }
 
     /// What the engine says of the operation.
-    pub fn context(claim_type: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn context(claim_type: impl Into<SmolStr>, value: impl Into<SmolStr>) -> Self {
         Self::new("", claim_type, value)
     }
 
@@ -345,7 +346,7 @@ impl Fact<&str> {
 
 impl Claim {
     /// A claim of any type.
-    pub fn new(claim_type: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn new(claim_type: impl Into<SmolStr>, value: impl Into<SmolStr>) -> Self {
         Self { claim_type: claim_type.into(), value: value.into() }
     }
 
@@ -355,7 +356,7 @@ impl Claim {
     }
 
     /// `permit VALUE`.
-    pub fn permit(value: impl Into<String>) -> Self {
+    pub fn permit(value: impl Into<SmolStr>) -> Self {
         Self::new("permit", value)
     }
 }

@@ -12,7 +12,7 @@ use smallvec::{SmallVec, smallvec};
 use crate::{
     compile::{
         PolicySet,
-        catalogue::{Combines, combines},
+        catalogue::Combines,
         set::{Asserted, Assertion, Gate, Node, Placed, Policy},
         slots::Slot,
     },
@@ -113,12 +113,17 @@ pub(crate) struct Special<'a> {
 
 impl<'a> Run<'a> {
     /// Evaluates to the end; `found` is what the set finds for the target.
-    pub(crate) fn new(set: &'a PolicySet, found: &'a [Placed], request: &'a Request) -> Self {
+    pub(crate) fn new(set: &'a PolicySet, found: &'a [Placed<'a>], request: &'a Request) -> Self {
         Self::leaving_open(set, found, request, &[])
     }
 
     /// Evaluates to the end, with every comparison of a context type in `open` true.
-    pub(crate) fn leaving_open(set: &'a PolicySet, found: &'a [Placed], request: &'a Request, open: &[&str]) -> Self {
+    pub(crate) fn leaving_open(
+        set: &'a PolicySet,
+        found: &'a [Placed<'a>],
+        request: &'a Request,
+        open: &[&str],
+    ) -> Self {
         let (policies, states) = matched(found, request);
         let mut run = Self {
             set,
@@ -236,7 +241,7 @@ impl<'a> Run<'a> {
 
     fn assert_value(&mut self, assertion: &Assertion, by: NodeId, value: Cow<'a, str>) {
         let (slot, offset) = (assertion.slot, assertion.offset);
-        let combines = combines(self.set.slots.claim_type(slot), self.request.target().resource_type());
+        let combines = self.set.slots.combines(slot, self.request.target().resource_type());
         if combines != Combines::Union {
             self.special.push(Special { slot, combines, value: value.clone(), policy: by.policy });
         }
@@ -255,7 +260,7 @@ impl<'a> Run<'a> {
     }
 
     /// The number of a claim, if it was asserted.
-    fn number_of(&self, slot: Slot, value: &str) -> Option<usize> {
+    pub(crate) fn number_of(&self, slot: Slot, value: &str) -> Option<usize> {
         if self.known.is_empty() {
             return self.claims.iter().position(|it| it.slot == slot && it.value == value);
         }
@@ -326,14 +331,19 @@ impl<'a> Run<'a> {
         self.states.get(self.number(id)?)?.witness
     }
 
+    /// The slot of claims of a type.
+    pub(crate) fn slot(&self, claim_type: &str) -> Option<Slot> {
+        self.set.slots.find("", claim_type)
+    }
+
     /// The number of a claim, if it was asserted.
     pub(crate) fn find(&self, claim_type: &str, value: &str) -> Option<usize> {
-        self.number_of(self.set.slots.find("", claim_type)?, value)
+        self.number_of(self.slot(claim_type)?, value)
     }
 
     /// All claims of a type with their numbers.
     pub(crate) fn claims_of(&self, claim_type: &str) -> impl Iterator<Item = (usize, &Derived<'a>)> {
-        let slot = self.set.slots.find("", claim_type);
+        let slot = self.slot(claim_type);
         self.claims.iter().enumerate().filter(move |(_, it)| Some(it.slot) == slot)
     }
 }
@@ -343,7 +353,7 @@ pub(crate) fn is_fact(set: &PolicySet, slot: Slot) -> bool {
     set.slots.is_fact(slot)
 }
 
-fn matched<'a>(found: &'a [Placed], request: &'a Request) -> (Vec<Matched<'a>>, Vec<State>) {
+fn matched<'a>(found: &'a [Placed<'a>], request: &'a Request) -> (Vec<Matched<'a>>, Vec<State>) {
     let mut states = Vec::with_capacity(found.iter().map(|it| it.policy.nodes.len()).sum());
     let mut policies = Vec::with_capacity(found.len());
     policies.extend(found.iter().filter_map(|it| {

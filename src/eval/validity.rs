@@ -3,10 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    compile::{
-        catalogue::{Combines, combines},
-        set::Gate,
-    },
+    compile::{catalogue::Combines, set::Gate},
     eval::{
         producers::Producers,
         run::{NodeId, Run, is_fact},
@@ -46,8 +43,9 @@ pub(crate) fn valid_until(run: &Run<'_>) -> Option<i64> {
 fn start(run: &Run<'_>, producers: &Producers) -> Vec<NodeId> {
     let resource_type = run.request.target().resource_type();
     let restricting = producers.all().filter(|(slot, _, _)| {
-        let claim_type = run.set.slots.claim_type(*slot);
-        combines(claim_type, resource_type) != Combines::Union || (resource_type == "auth" && claim_type == "name")
+        let slots = &run.set.slots;
+        slots.combines(*slot, resource_type) != Combines::Union
+            || (resource_type == "auth" && slots.claim_type(*slot) == "name")
     });
     let wanted = run.request.want().iter().flat_map(|it| producers.meeting(run, it));
     restricting.chain(wanted).map(|(_, _, it)| it.id).collect()

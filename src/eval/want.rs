@@ -21,8 +21,9 @@ pub(crate) fn met<'r>(run: &Run<'r>) -> SmallVec<[(&'r Claim, Option<usize>); 2]
 }
 
 fn covering(run: &Run<'_>, want: &Claim) -> Option<usize> {
-    if covers(&want.claim_type) == Covers::Equal {
-        return run.find(&want.claim_type, &want.value);
+    let slot = run.slot(&want.claim_type)?;
+    if run.set.slots.covers(slot) == Covers::Equal {
+        return run.number_of(slot, &want.value);
     }
     // Claims come by height, and then by document and place.
     run.claims_of(&want.claim_type)

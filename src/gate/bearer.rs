@@ -151,5 +151,5 @@ fn facts_are_sound(claims: &TokenClaims) -> bool {
 }
 
 fn eval_fact(fact: Fact) -> eval::Fact {
-    eval::Fact { issuer: fact.issuer, claim_type: fact.claim_type, value: fact.value }
+    eval::Fact::new(fact.issuer, fact.claim_type, fact.value)
 }

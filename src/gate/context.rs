@@ -10,7 +10,7 @@ use crate::{
 
 /// A fact without issuer.
 pub(in crate::gate) fn fact(claim_type: &str, value: &str) -> Fact {
-    Fact { issuer: String::new(), claim_type: claim_type.to_owned(), value: value.to_owned() }
+    Fact::context(claim_type, value)
 }
 
 /// Of every operation that a client asks for.

@@ -202,5 +202,5 @@ impl Operation {
 }
 
 pub(in crate::gate) fn permit(word: &str) -> Claim {
-    Claim { claim_type: "permit".to_owned(), value: word.to_owned() }
+    Claim::permit(word)
 }

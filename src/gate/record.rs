@@ -55,7 +55,7 @@ pub(in crate::gate) fn of_ruling(ruling: &Ruling, unix_ms: i64) -> AuditItem {
     item.session.clone_from(&operation.session);
     item.decision = Some(decision(ruling.decision(), &operation.want, ruling.revision()));
     for fact in operation.context.iter().filter(|it| !it.claim_type.starts_with("tag.")) {
-        item.payload.insert(fact.claim_type.clone(), cut(&fact.value));
+        item.payload.insert(fact.claim_type.to_string(), cut(&fact.value));
     }
     if let Some(refusal) = ruling.decision().refusals().first() {
         item.payload.insert("refused".to_owned(), refusal.to_string());

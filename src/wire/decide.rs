@@ -303,19 +303,20 @@ impl From<&NearMiss> for NearMissJson {
 
 impl From<&Fact> for FactJson {
     fn from(fact: &Fact) -> Self {
-        Self { issuer: fact.issuer.clone(), claim_type: fact.claim_type.clone(), value: fact.value.clone() }
+        let [issuer, claim_type, value] = [&fact.issuer, &fact.claim_type, &fact.value].map(ToString::to_string);
+        Self { issuer, claim_type, value }
     }
 }
 
 impl From<&Claim> for ClaimJson {
     fn from(claim: &Claim) -> Self {
-        Self { claim_type: claim.claim_type.clone(), value: claim.value.clone() }
+        Self { claim_type: claim.claim_type.to_string(), value: claim.value.to_string() }
     }
 }
 
 impl From<&Place> for PlaceJson {
     fn from(place: &Place) -> Self {
-        Self { document: place.document.clone(), line: place.line, column: place.column }
+        Self { document: place.document.to_string(), line: place.line, column: place.column }
     }
 }
 

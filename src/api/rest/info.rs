@@ -13,9 +13,9 @@ use crate::{
 /// `GET /v1/info`.
 pub(crate) async fn info(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<Info>, Failure> {
     let facts = caller.principal.facts().iter().map(|it| Fact {
-        issuer: it.issuer.clone(),
-        claim_type: it.claim_type.clone(),
-        value: it.value.clone(),
+        issuer: it.issuer.to_string(),
+        claim_type: it.claim_type.to_string(),
+        value: it.value.to_string(),
     });
     Ok(Json(Info {
         cluster: api.cluster.clone(),

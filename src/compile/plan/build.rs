@@ -8,7 +8,7 @@ use std::{
 use smallvec::SmallVec;
 
 use crate::compile::{
-    catalogue::{Combines, claim_type, combines},
+    catalogue::Combines,
     document::Document,
     index::Index,
     plan::{
@@ -60,8 +60,6 @@ pub(super) struct Builder<'a> {
     documents: &'a [Arc<Document>],
     numbers: &'a Numbers,
     slots: &'a Slots,
-    // By slot: whether claims of this type do more than add up on some type of resource.
-    special: Vec<bool>,
 }
 
 impl<'a> Builder<'a> {
@@ -71,9 +69,7 @@ impl<'a> Builder<'a> {
         numbers: &'a Numbers,
         slots: &'a Slots,
     ) -> Self {
-        let is_special = |it: Slot| claim_type(slots.claim_type(it)).is_some_and(|it| it.combines != Combines::Union);
-        let special = (0..slots.count()).map(|it| is_special(Slot(it))).collect();
-        Self { plan, documents, numbers, slots, special }
+        Self { plan, documents, numbers, slots }
     }
 
     fn here(&self) -> Option<u32> {
@@ -285,8 +281,7 @@ impl<'a> Builder<'a> {
             // Few rules are all tried, whatever they could be found by.
             let keys = if count <= TRIED_MAX { Vec::new() } else { keys(of, self.slots) };
             for it in &of.asserts {
-                let is_special = self.special.get(it.slot.0).is_none_or(|it| *it);
-                if is_special && combines(self.slots.claim_type(it.slot), of.resource_type) != Combines::Union {
+                if self.slots.combines(it.slot, of.resource_type) != Combines::Union {
                     flags |= SPECIAL;
                 }
                 let key = keys.get(it.node).copied().flatten().map(|it| it.1);

@@ -66,7 +66,7 @@ impl Reason {
         };
         let source = set.sources.get(document)?;
         let location = source.location(self.offset);
-        Some(Place { document: source.document().to_owned(), line: location.line, column: location.column })
+        Some(Place { document: source.document().into(), line: location.line, column: location.column })
     }
 
     fn of(rule: Rule) -> Option<Self> {

@@ -31,7 +31,7 @@ fn a_verdict_names_the_rule() {
     let Some(Verdict::Allowed(reason)) = looked_up(&set, &named("tom"), "job::/sandbox/tom::web", "ssh") else {
         panic!("not looked up");
     };
-    assert_eq!(reason.place(&set), Some(Place { document: "a".to_owned(), line: 2, column: 3 }));
+    assert_eq!(reason.place(&set), Some(Place { document: "a".into(), line: 2, column: 3 }));
 }
 
 #[test]
