@@ -40,7 +40,8 @@ impl<'a> Part<'a> {
     fn split_root(self) -> Option<(Self, Self)> {
         // Mostly it is the first colon that there is.
         let (at, text) = (self.text.bytes().position(|it| it == b':')?, self.text.as_bytes());
-        let next = text.get(at..)?.windows(ROOT.len()).position(|it| it == ROOT)?;
+        let rest = text.get(at..)?;
+        let next = if rest.starts_with(ROOT) { 0 } else { rest.windows(ROOT.len()).position(|it| it == ROOT)? };
         self.split_around(at.saturating_add(next), ROOT.len())
     }
 

@@ -60,6 +60,8 @@ pub(super) struct Builder<'a> {
     documents: &'a [Arc<Document>],
     numbers: &'a Numbers,
     slots: &'a Slots,
+    /// The claim that was asked for last: mostly it is asked for again.
+    last: Option<(Slot, u32)>,
 }
 
 impl<'a> Builder<'a> {
@@ -69,7 +71,7 @@ impl<'a> Builder<'a> {
         numbers: &'a Numbers,
         slots: &'a Slots,
     ) -> Self {
-        Self { plan, documents, numbers, slots }
+        Self { plan, documents, numbers, slots, last: None }
     }
 
     fn here(&self) -> Option<u32> {
@@ -117,9 +119,14 @@ impl<'a> Builder<'a> {
 
     fn claim(&mut self, slot: Slot, value: &str) -> Option<u32> {
         let claim_type = self.slots.claim_type(slot);
-        if let Some(claim) = self.plan.claim(claim_type, value) {
-            return Some(claim);
-        }
+        let last = self.last.filter(|(last, at)| *last == slot && self.plan.bytes.is_claim_of_value(*at, value));
+        let known = last.map(|(_, claim)| claim).or_else(|| self.plan.claim(claim_type, value));
+        let claim = known.or_else(|| self.new_claim(claim_type, value))?;
+        self.last = Some((slot, claim));
+        Some(claim)
+    }
+
+    fn new_claim(&mut self, claim_type: &str, value: &str) -> Option<u32> {
         let at = self.here()?;
         self.numbers([narrow(claim_type.len())?, narrow(value.len())?]);
         self.text(claim_type);

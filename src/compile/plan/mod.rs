@@ -344,6 +344,12 @@ impl<B: Deref<Target = [u8]>> Bytes<B> {
         Some(hash::claim(self.text(start, first)?, self.text(start.checked_add(first)?, second)?))
     }
 
+    /// Whether the claim at an offset has this value.
+    fn is_claim_of_value(&self, at: u32, value: &str) -> bool {
+        let Some([first, second]) = self.numbers(at) else { return false };
+        self.have(at.saturating_add(8).saturating_add(first), second, value)
+    }
+
     /// What the rules at an offset are found by.
     fn hash_of_key(&self, at: u32) -> Option<u64> {
         let [unit, claim] = self.numbers(at)?;
