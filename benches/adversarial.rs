@@ -94,8 +94,8 @@ fn documents(lines: &[String], text: impl Fn(&[String]) -> String) -> Vec<Source
     parts.map(|(at, it)| Source::new(format!("part-{at:03}.pol"), text(it).into_bytes()).unwrap()).collect()
 }
 
-fn group(value: impl Into<String>) -> Fact {
-    Fact::new("LDAP", "group", value)
+fn group(value: impl AsRef<str>) -> Fact {
+    Fact::new("LDAP", "group", value.as_ref())
 }
 
 fn begins_with(count: usize) -> World {

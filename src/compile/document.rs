@@ -26,7 +26,7 @@ use crate::{
 /// decision costs.
 const PACKED_BYTES_MAX: usize = 1_024;
 
-/// Bytes of all packed policies of a set up to which all of them stay unpacked beside: that takes about a megabyte then.
+/// Bytes of all packed policies of a set up to which all of them stay unpacked beside: a megabyte or two.
 const SMALL_SET_BYTES: usize = 96 * 1_024;
 
 /// Bytes of where a policy begins.

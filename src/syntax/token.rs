@@ -251,7 +251,7 @@ mod tests {
         #[test]
         fn one_pass_reads_what_the_expressions_read(text in r#"[a1.\-/:*@_>=<!&|;#,(){}$\[\]"' \t\r\n\\+é“”\u{0}\u{200b}]{1,12}"#) {
             if let Some((token, length)) = Token::plain(text.as_bytes()) {
-                let arrow = usize::from(token == Word && text[length..].starts_with("->"));
+                let arrow = usize::from(token == Word && text.as_bytes()[length..].starts_with(b"->"));
                 prop_assert_eq!(Token::any(&text), Some((token, length + arrow)));
             }
         }
