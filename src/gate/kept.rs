@@ -5,8 +5,9 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File},
-    io::{self, BufWriter, Write},
+    fs::{File, OpenOptions},
+    io::{self, BufWriter, Read, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -126,9 +127,22 @@ fn digests(of: &Snapshot) -> BTreeSet<String> {
     of.entries.iter().map(|it| it.digest.clone()).collect()
 }
 
+/// Opens a file that nobody but us can have written or read: what others have put there would decide here.
+fn own(path: &Path) -> io::Result<File> {
+    let no_follow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(no_follow).open(path)?;
+    let metadata = file.metadata()?;
+    let is_ours = metadata.is_file() && metadata.uid() == rustix::process::geteuid().as_raw();
+    if !is_ours || metadata.mode() & 0o077 != 0 {
+        let why = format!("`{}` is not a file of ours that is closed to all others (mode 0600)", path.display());
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    }
+    Ok(file)
+}
+
 /// A file's bytes where they lie.
 fn mapped(path: &Path) -> io::Result<Bytes> {
-    let file = File::open(path)?;
+    let file = own(path)?;
     #[expect(unsafe_code, reason = "the bytes of a mapping are those of a file")]
     // SAFETY: nobody but us may write to the file, and we never do once it is in place: it is replaced as a whole, which leaves
     // this one to those who have mapped it.
@@ -136,18 +150,20 @@ fn mapped(path: &Path) -> io::Result<Bytes> {
     Ok(Bytes::from_owner(map))
 }
 
-/// The secret in a file, which is made where there is none, or less than one: what another one has sealed is compiled again.
+/// The secret in a file, which is made where there is none, less than one, or one that others may know: what another one has
+/// sealed is compiled again.
 fn secret(path: &Path) -> io::Result<[u8; SealKey::BYTES]> {
-    match fs::read(path) {
-        Ok(bytes) => {
-            if let Ok(secret) = bytes.try_into() {
-                return Ok(secret);
-            }
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => (),
-        Err(error) => return Err(error),
-    }
     let mut secret = [0; SealKey::BYTES];
+    match own(path).and_then(|mut it| it.read_exact(&mut secret)) {
+        Ok(()) => return Ok(secret),
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound => (),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::UnexpectedEof => {
+                tracing::warn!(event = "policy.set.new_secret", %error, "the secret that seals the policy set is made anew");
+            }
+            _ => return Err(error),
+        },
+    }
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     provider.secure_random.fill(&mut secret).map_err(|_| io::Error::other("no random bytes"))?;
     replace(path, |file| file.write_all(&secret))?;

@@ -264,6 +264,21 @@ async fn a_kept_set_saves_reading_and_compiling_and_no_more() {
     damaged.publish(&head).await;
     assert!(matches!(damaged.problem().await, PolicyError::Document { .. }));
 
+    // A set that others may have written to is none, and a secret that others may know is one no more.
+    let secret = elsewhere.path().join("policy-set.key");
+    let set = elsewhere.path().join("policy-set");
+    fs::copy(&file, &set).unwrap();
+    let let_others_read = |path| fs::set_permissions(path, fs::Permissions::from_mode(0o640)).unwrap();
+    let_others_read(&set);
+    assert!(Kept::open(elsewhere.path()).take().is_none());
+    fs::set_permissions(&set, fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(Kept::open(elsewhere.path()).take().is_some());
+    let known = fs::read(&secret).unwrap();
+    let_others_read(&secret);
+    assert!(Kept::open(elsewhere.path()).take().is_none());
+    assert!(fs::read(&secret).unwrap() != known);
+    assert_eq!(fs::metadata(&secret).unwrap().permissions().mode() & 0o777, 0o600);
+
     // Half a secret is none, and what another one has sealed is not ours.
     let secret = folder.path().join("policy-set.key");
     fs::write(&secret, [7; 16]).unwrap();
