@@ -14,6 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use memmap2::MmapOptions;
+use rustix::fs::OFlags;
 use tempfile::NamedTempFile;
 
 use crate::{
@@ -129,8 +130,9 @@ fn digests(of: &Snapshot) -> BTreeSet<String> {
 
 /// Opens a file that nobody but us can have written or read: what others have put there would decide here.
 fn own(path: &Path) -> io::Result<File> {
-    let no_follow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(no_follow).open(path)?;
+    // No link, and nothing that would have us wait until somebody writes to it.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
     let metadata = file.metadata()?;
     let is_ours = metadata.is_file() && metadata.uid() == rustix::process::geteuid().as_raw();
     if !is_ours || metadata.mode() & 0o077 != 0 {
@@ -156,13 +158,11 @@ fn secret(path: &Path) -> io::Result<[u8; SealKey::BYTES]> {
     let mut secret = [0; SealKey::BYTES];
     match own(path).and_then(|mut it| it.read_exact(&mut secret)) {
         Ok(()) => return Ok(secret),
-        Err(error) => match error.kind() {
-            io::ErrorKind::NotFound => (),
-            io::ErrorKind::PermissionDenied | io::ErrorKind::UnexpectedEof => {
-                tracing::warn!(event = "policy.set.new_secret", %error, "the secret that seals the policy set is made anew");
-            }
-            _ => return Err(error),
-        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (),
+        Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::UnexpectedEof) => {
+            tracing::warn!(event = "policy.set.new_secret", %error, "the secret that seals the policy set is made anew");
+        }
+        Err(error) => return Err(error),
     }
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     provider.secure_random.fill(&mut secret).map_err(|_| io::Error::other("no random bytes"))?;
