@@ -152,22 +152,30 @@ fn mapped(path: &Path) -> io::Result<Bytes> {
     Ok(Bytes::from_owner(map))
 }
 
-/// The secret in a file, which is made where there is none, less than one, or one that others may know: what another one has
+/// The secret in a file, which is made where there is none, something else, or one that others may know: what another one has
 /// sealed is compiled again.
 fn secret(path: &Path) -> io::Result<[u8; SealKey::BYTES]> {
-    let mut secret = [0; SealKey::BYTES];
-    match own(path).and_then(|mut it| it.read_exact(&mut secret)) {
-        Ok(()) => return Ok(secret),
+    match read_secret(path) {
+        Ok(secret) => return Ok(secret),
         Err(error) if error.kind() == io::ErrorKind::NotFound => (),
-        Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::UnexpectedEof) => {
+        Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidData) => {
             tracing::warn!(event = "policy.set.new_secret", %error, "the secret that seals the policy set is made anew");
         }
         Err(error) => return Err(error),
     }
+    let mut secret = [0; SealKey::BYTES];
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     provider.secure_random.fill(&mut secret).map_err(|_| io::Error::other("no random bytes"))?;
     replace(path, |file| file.write_all(&secret))?;
     Ok(secret)
+}
+
+fn read_secret(path: &Path) -> io::Result<[u8; SealKey::BYTES]> {
+    let mut bytes = Vec::new();
+    // One more, so that what is too long is seen.
+    own(path)?.take(SealKey::BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    let why = format!("`{}` is not {} bytes long", path.display(), SealKey::BYTES);
+    bytes.try_into().map_err(|_| io::Error::new(io::ErrorKind::InvalidData, why))
 }
 
 /// Writes a file that only we may read, beside it first: a crash leaves the old one or the new one.

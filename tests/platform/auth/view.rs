@@ -279,9 +279,11 @@ async fn a_kept_set_saves_reading_and_compiling_and_no_more() {
     assert!(fs::read(&secret).unwrap() != known);
     assert_eq!(fs::metadata(&secret).unwrap().permissions().mode() & 0o777, 0o600);
 
-    // Half a secret is none, and what another one has sealed is not ours.
+    // Half a secret is none, one and a byte neither, and what another one has sealed is not ours.
     let secret = folder.path().join("policy-set.key");
-    fs::write(&secret, [7; 16]).unwrap();
-    assert!(open().take().is_none());
-    assert_eq!(fs::read(&secret).unwrap().len(), 32);
+    for length in [16, 33] {
+        fs::write(&secret, vec![7; length]).unwrap();
+        assert!(open().take().is_none());
+        assert_eq!(fs::read(&secret).unwrap().len(), 32);
+    }
 }
