@@ -44,12 +44,12 @@ const PLAIN: [bool; 256] = {
 };
 
 /// Where an ASCII character stands twice in a row, for the first time. A word is too short for a searcher to pay.
-pub fn find_doubled(text: &str, sign: u8) -> Option<usize> {
+pub fn find_doubled(text: &[u8], sign: u8) -> Option<usize> {
     let mut at = 0_usize;
     // Most words do not have it once.
-    while let Some(next) = text.as_bytes().get(at..)?.iter().position(|it| *it == sign) {
+    while let Some(next) = text.get(at..)?.iter().position(|it| *it == sign) {
         at = at.saturating_add(next).saturating_add(1);
-        if text.as_bytes().get(at) == Some(&sign) {
+        if text.get(at) == Some(&sign) {
             return at.checked_sub(1);
         }
     }

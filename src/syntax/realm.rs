@@ -33,7 +33,7 @@ impl<'a> Part<'a> {
 
     /// What stands before and behind the first `::`.
     fn split_colons(self) -> Option<(Self, Self)> {
-        self.split_around(find_doubled(self.text, b':')?, "::".len())
+        self.split_around(find_doubled(self.text.as_bytes(), b':')?, "::".len())
     }
 
     /// What stands before and behind the first `::/`.
@@ -157,8 +157,8 @@ fn local_name(part: Part<'_>) -> Result<Local> {
 }
 
 fn segments(part: Part<'_>) -> Result<Vec<Segment>> {
-    let slashes = part.text.bytes().filter(|it| *it == b'/').count();
-    let mut segments = Vec::with_capacity(slashes.saturating_add(1));
+    // Most realms are two segments deep.
+    let mut segments = Vec::with_capacity(2);
     for it in part.segments() {
         segments.push(segment(it)?);
     }

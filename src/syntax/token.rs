@@ -6,7 +6,7 @@
 
 use logos::Logos;
 
-use crate::syntax::character::is_letter;
+use crate::syntax::character::{find_doubled, is_letter};
 
 /// Kind of a lexeme. What stands below `Header` never reaches the parser: the lexer drops, mends or reports it.
 #[derive(Logos, Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +118,7 @@ impl Token {
     }
 
     /// What nearly every token is, in one pass; nothing where more has to be looked at, as at a word that begins with `/` or has
-    /// two of them in a row. A `-` before `>` belongs to the arrow.
+    /// two of them in a row, and at a string of more than visible ASCII and blanks. A `-` before `>` belongs to the arrow.
     #[inline]
     pub(crate) fn plain(text: &[u8]) -> Option<(Self, usize)> {
         let second = || text.get(1).copied();
@@ -133,7 +133,7 @@ impl Token {
             b'=' if second() == Some(b'=') && text.get(2) != Some(&b'=') => Some((Self::Equal, 2)),
             b'"' => {
                 let inner = text.get(1..)?;
-                let length = inner.iter().position(|it| matches!(it, b'"' | b'\\' | b'\n'))?;
+                let length = inner.iter().position(|it| !matches!(it, b' '..=b'~') || matches!(it, b'"' | b'\\'))?;
                 (inner.get(length) == Some(&b'"')).then_some((Self::String, length.saturating_add(2)))
             }
             _ => {
@@ -145,7 +145,7 @@ impl Token {
                 });
                 let length = length.unwrap_or(text.len());
                 let word = text.get(..length)?;
-                let has_more = kinds & SLASH != 0 && (word.starts_with(b"/") || is_doubled(word, b'/'));
+                let has_more = kinds & SLASH != 0 && (word.starts_with(b"/") || find_doubled(word, b'/').is_some());
                 if kinds >= OTHER || has_more {
                     return None;
                 }
@@ -154,6 +154,11 @@ impl Token {
                 (length != 0).then_some((Self::Word, length))
             }
         }
+    }
+
+    /// Whether a byte behind a string may be of something that goes on, and is no blank or sign.
+    pub(crate) fn goes_on(byte: u8) -> bool {
+        KINDS.get(usize::from(byte)).is_none_or(|it| *it != END)
     }
 
     /// Any token.
@@ -234,12 +239,6 @@ const KINDS: [u8; 256] = {
     }
     kinds
 };
-
-/// Whether a byte stands twice in a row.
-fn is_doubled(text: &[u8], sign: u8) -> bool {
-    let behind = text.get(1..).unwrap_or_default();
-    text.iter().zip(behind).any(|(a, b)| (*a, *b) == (sign, sign))
-}
 
 #[cfg(test)]
 mod tests {

@@ -46,13 +46,29 @@ enum Expects {
     Value,
 }
 
+impl Expects {
+    #[expect(clippy::wildcard_enum_match_arm, clippy::match_same_arms, reason = "all that is left are operators")]
+    fn behind(self, lexeme: &Lexeme<'_>) -> Self {
+        match lexeme.token {
+            Token::Word | Token::Variable | Token::Path | Token::Placeholder | Token::String => match self {
+                Self::Item if lexeme.token == Token::Word && lexeme.text != "if" => Self::Value,
+                Self::Item | Self::Value => Self::Item,
+            },
+            Token::LeftBrace | Token::RightBrace | Token::LeftParen | Token::RightParen => Self::Item,
+            Token::Arrow | Token::And | Token::Or | Token::Bang => Self::Item,
+            _ => Self::Value,
+        }
+    }
+}
+
 struct Lexer<'a, 'f> {
     text: &'a str,
     /// Offset of the next token.
     at: usize,
     found: &'f mut Findings,
     lexed: Lexed<'a>,
-    expects: Expects,
+    /// What is expected behind so many lexemes: what is behind these is looked at when somebody asks.
+    expects: (usize, Expects),
     /// Whether a `*/` may still come; searched for once, so that many `/*` take no more time than one.
     comment_end_ahead: bool,
     line: string::Line,
@@ -68,16 +84,15 @@ pub(crate) fn lex<'a>(found: &mut Findings, source: &'a Source) -> Lexed<'a> {
         at: 0,
         found,
         lexed: Lexed { lexemes: Vec::with_capacity(source.text().len() / BYTES_PER_LEXEME), comments: Vec::new() },
-        expects: Expects::Item,
+        expects: (0, Expects::Item),
         comment_end_ahead: true,
         line: string::Line::default(),
         in_brackets: false,
     };
     lexer.drop_byte_order_mark();
     loop {
-        lexer.skip_blanks();
-        if unread.is_empty() && lexer.plain() {
-            continue;
+        if unread.is_empty() && !lexer.in_brackets {
+            lexer.plain();
         }
         let Some((token, length)) = Token::first(lexer.rest()) else { break };
         // No token but white space goes on over a line end, and a marker begins its line.
@@ -127,26 +142,28 @@ impl<'a> Lexer<'a, '_> {
         self.text.get(span.range()).unwrap_or_default()
     }
 
-    /// What most white space is made of, half of all tokens: no regular expression is asked for it.
-    fn skip_blanks(&mut self) {
-        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        let blanks = rest.iter().position(|it| !matches!(it, b' ' | b'\t' | b'\n')).unwrap_or(rest.len());
-        self.at = self.at.saturating_add(blanks);
-    }
-
-    /// Reads the next token, if it is one of which nothing more need be known.
-    #[inline]
-    fn plain(&mut self) -> bool {
-        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        let Some((token, length)) = Token::plain(rest) else { return false };
-        let span = Span::new(self.at, self.at.saturating_add(length));
-        self.at = span.end;
-        if token == Token::String {
-            self.string(span);
-        } else {
-            self.push(token, span, self.slice(span), false);
+    /// Reads tokens for as long as nothing more need be known of them: nearly all.
+    fn plain(&mut self) {
+        let (text, mut at) = (self.text.as_bytes(), self.at);
+        let mut before = self.lexed.lexemes.last().map_or(usize::MAX, |it| it.span.end);
+        loop {
+            let rest = text.get(at..).unwrap_or_default();
+            let blanks = rest.iter().position(|it| !matches!(it, b' ' | b'\t' | b'\n')).unwrap_or(rest.len());
+            at = at.saturating_add(blanks);
+            let Some((token, length)) = text.get(at..).and_then(Token::plain) else { break };
+            let span = Span::new(at, at.saturating_add(length));
+            let mut inner = span;
+            if token == Token::String {
+                // Where a quote is missing or one too many, a string touches something.
+                if before == at || text.get(span.end).is_some_and(|it| Token::goes_on(*it)) {
+                    break;
+                }
+                inner = string::inner(span);
+            }
+            self.lexed.lexemes.push(Lexeme { token, text: self.slice(inner), span, flawed: false });
+            (at, before) = (span.end, span.end);
         }
-        true
+        self.at = at;
     }
 
     fn drop_byte_order_mark(&mut self) {
@@ -204,20 +221,25 @@ impl<'a> Lexer<'a, '_> {
         }
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, clippy::match_same_arms, reason = "all that is left are operators")]
     fn push(&mut self, token: Token, span: Span, text: &'a str, flawed: bool) {
-        self.expects = match token {
-            Token::Word | Token::Variable | Token::Path | Token::Placeholder | Token::String => match self.expects {
-                Expects::Item if token == Token::Word && text != "if" => Expects::Value,
-                Expects::Item | Expects::Value => Expects::Item,
-            },
-            Token::LeftBrace | Token::RightBrace | Token::LeftParen | Token::RightParen => Expects::Item,
-            Token::Arrow | Token::And | Token::Or | Token::Bang => Expects::Item,
-            _ => Expects::Value,
-        };
         // No list goes on over a brace.
         self.in_brackets &= !matches!(token, Token::LeftBrace | Token::RightBrace);
         self.lexed.lexemes.push(Lexeme { token, text, span, flawed });
+    }
+
+    /// Takes the last lexeme back.
+    fn pop(&mut self) {
+        self.expects();
+        self.lexed.lexemes.pop();
+        self.expects.0 = self.lexed.lexemes.len();
+    }
+
+    /// What the next word would be.
+    fn expects(&mut self) -> Expects {
+        let (seen, expects) = self.expects;
+        let unseen = self.lexed.lexemes.get(seen..).unwrap_or_default();
+        self.expects = (self.lexed.lexemes.len(), unseen.iter().fold(expects, |it, lexeme| it.behind(lexeme)));
+        self.expects.1
     }
 
     fn word(&mut self, token: Token, mut span: Span) {
@@ -226,7 +248,7 @@ impl<'a> Lexer<'a, '_> {
             self.at = span.end;
         }
         let text = self.slice(span);
-        if text.starts_with('/') && self.expects == Expects::Item {
+        if text.starts_with('/') && self.expects() == Expects::Item {
             if text.starts_with("/*") {
                 return self.block_comment(span);
             }
@@ -234,7 +256,7 @@ impl<'a> Lexer<'a, '_> {
                 return self.half_comment(span);
             }
         }
-        match find_doubled(text, b'/') {
+        match find_doubled(text.as_bytes(), b'/') {
             Some(at) => self.slashes_after_word(token, span, at),
             None => self.push(token, span, text, false),
         }

@@ -81,7 +81,7 @@ impl<'a> Lexer<'a, '_> {
                 .with_fix("open the string", false, Span::at(word.span.start), "\""),
         );
         self.line.quotes = self.line.quotes.saturating_add(1);
-        self.lexed.lexemes.pop();
+        self.pop();
         self.push(Token::String, word.span.to(quote), word.text, true);
     }
 
@@ -198,7 +198,7 @@ fn quotes_of_line(text: &[u8]) -> (usize, usize) {
 }
 
 /// Without the quotes.
-fn inner(span: Span) -> Span {
+pub(super) fn inner(span: Span) -> Span {
     Span::new(span.start.saturating_add(1), span.end.saturating_sub(1))
 }
 

@@ -194,12 +194,17 @@ impl<'a> Reader<'a> {
     }
 
     /// Makes one expression of those from the `first` on, if they are several.
-    #[inline(never)]
+    #[inline]
     fn join(&mut self, first: usize, many: fn(Vec<Expr>) -> Expr) {
         if self.exprs.len() > first.saturating_add(1) {
-            let parts = self.exprs.drain(first..).collect();
-            self.exprs.push(many(parts));
+            self.join_several(first, many);
         }
+    }
+
+    #[inline(never)]
+    fn join_several(&mut self, first: usize, many: fn(Vec<Expr>) -> Expr) {
+        let parts = self.exprs.drain(first..).collect();
+        self.exprs.push(many(parts));
     }
 
     /// Puts the last expression into a group.
@@ -210,32 +215,42 @@ impl<'a> Reader<'a> {
     }
 
     /// What is behind `&&` or `||`, or behind what the author wrote for it, which is then told.
-    #[inline(never)]
+    #[inline]
     fn joint(&mut self, input: Stream<'a>, wanted: Token) -> Option<Stream<'a>> {
-        let (rest, lexeme) = input.next()?;
-        let foreign = if wanted == Token::And { ["&", "and"] } else { ["|", "or"] };
-        let is_foreign = matches!(lexeme.token, Token::Misspelled | Token::Word)
-            && foreign.contains(&lexeme.text.to_ascii_lowercase().as_str());
-        if is_foreign {
-            let sign = if wanted == Token::And { "&&" } else { "||" };
-            self.push(
-                Diagnostic::new(
-                    Code::MisspelledOperator,
-                    lexeme.span,
-                    format!("`{}` joins no conditions", lexeme.text),
-                    format!("`{sign}` does"),
-                )
-                .with_fix(format!("write `{sign}`"), true, lexeme.span, sign),
-            );
+        match input.token()? {
+            token if token == wanted => Some(input.skip()),
+            Token::Misspelled | Token::Word => self.foreign_joint(input, wanted),
+            _ => None,
         }
-        (lexeme.token == wanted || is_foreign).then_some(rest)
     }
 
     #[inline(never)]
-    pub(super) fn skip_negation(&mut self, input: Stream<'a>) -> Stream<'a> {
-        if !is_negation(input) {
-            return input;
+    fn foreign_joint(&mut self, input: Stream<'a>, wanted: Token) -> Option<Stream<'a>> {
+        let (rest, lexeme) = input.next()?;
+        let foreign = if wanted == Token::And { ["&", "and"] } else { ["|", "or"] };
+        if !foreign.contains(&lexeme.text.to_ascii_lowercase().as_str()) {
+            return None;
         }
+        let sign = if wanted == Token::And { "&&" } else { "||" };
+        self.push(
+            Diagnostic::new(
+                Code::MisspelledOperator,
+                lexeme.span,
+                format!("`{}` joins no conditions", lexeme.text),
+                format!("`{sign}` does"),
+            )
+            .with_fix(format!("write `{sign}`"), true, lexeme.span, sign),
+        );
+        Some(rest)
+    }
+
+    #[inline]
+    pub(super) fn skip_negation(&mut self, input: Stream<'a>) -> Stream<'a> {
+        if is_negation(input) { self.negation(input) } else { input }
+    }
+
+    #[inline(never)]
+    fn negation(&mut self, input: Stream<'a>) -> Stream<'a> {
         let mut rest = input.skip();
         while is_negation(rest) {
             rest = rest.skip();

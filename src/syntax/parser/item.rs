@@ -80,7 +80,9 @@ impl<'a> Reader<'a> {
     /// Adds a rule, if its condition could be read: then it is the one behind the `outer` ones.
     #[inline(never)]
     fn push_rule(&mut self, out: &mut Vec<Item>, outer: usize, keyword: Span, block: Block) {
-        if let Some(condition) = self.exprs.drain(outer..).next_back() {
+        let condition = if self.exprs.len() > outer { self.exprs.pop() } else { None };
+        self.exprs.truncate(outer);
+        if let Some(condition) = condition {
             let span = keyword.to(block.span);
             out.push(Item::Rule(Rule { keyword, condition, block, span }));
         }
