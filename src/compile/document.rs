@@ -69,14 +69,10 @@ pub(super) struct By {
 }
 
 impl Packer {
-    /// For so many policies in a text of so many bytes.
-    pub(super) fn new(policies: usize, bytes: usize) -> Self {
+    /// For a text of so many bytes.
+    pub(super) fn new(bytes: usize) -> Self {
         // Packed, a policy is about half as long as it is written.
-        Self {
-            out: Writer::with_room(bytes / 2),
-            starts: Vec::with_capacity(policies.saturating_mul(START_BYTES)),
-            ..Self::default()
-        }
+        Self { out: Writer::with_room(bytes / 2), ..Self::default() }
     }
 
     /// Begins a policy.
@@ -303,13 +299,13 @@ impl Step<'_> {
             Self::Node(Asks::All(inputs)) => add(nodes, Gate::All(inputs)),
             Self::Node(Asks::Any(inputs)) => add(nodes, Gate::Any(inputs)),
             Self::Node(Asks::Equal { slot, span, values }) => {
-                let test = Test::Equal(values.iter().map(Template::owned).collect());
+                let test = Test::Equal(values.iter().map(Template::owned).collect::<Option<_>>()?);
                 add(nodes, Gate::Compare(Arc::new(Comparison::new(slots, slot, test, span))));
             }
             Self::Node(Asks::Compare(comparison)) => add(nodes, Gate::Compare(Arc::clone(comparison))),
             Self::Asserts { node, slot, offset, value } => {
                 let value = match value {
-                    Says::Value(value) => Asserted::Value(value.owned()),
+                    Says::Value(value) => Asserted::Value(value.owned()?),
                     Says::Reference(slot) => Asserted::Reference(slot),
                 };
                 let asserts = &mut nodes.get_mut(node)?.asserts;

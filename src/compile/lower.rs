@@ -4,29 +4,23 @@ use smallvec::SmallVec;
 
 use crate::{
     compile::{
-        check,
         condition::{Comparison, Test},
-        document::{By, Document, Packer},
+        document::{By, Packer},
         realm::{Pattern, Variables},
         slots::Slots,
     },
     syntax::ast,
 };
 
-/// Makes a document ready for evaluation, and tells the realm of each of its policies.
-pub(super) fn document(slots: &mut Slots, document: &ast::Document, mut tell: impl FnMut(Pattern)) -> Document {
-    let end = document.policies.last().map_or(0, |it| it.span.end);
-    let mut packer = Packer::new(document.policies.len(), end);
-    for policy in &document.policies {
-        let mut variables = Variables::default();
-        let realm = Pattern::of_realm(&policy.realm, &mut variables);
-        packer.policy(policy.span, &realm, &variables);
-        let root = packer.joined(true, &[]);
-        let mut lowering = Lowering { slots, variables: &variables, packer: &mut packer };
-        lowering.block(&policy.block, root, Place::Realm);
-        tell(realm);
-    }
-    packer.finish(document.policies.iter().any(check::asserts_scalar))
+/// Packs a policy behind those before it in its document; what comes back is its realm.
+pub(super) fn policy(slots: &mut Slots, packer: &mut Packer, policy: &ast::Policy) -> Pattern {
+    let mut variables = Variables::default();
+    let realm = Pattern::of_realm(&policy.realm, &mut variables);
+    packer.policy(policy.span, &realm, &variables);
+    let root = packer.joined(true, &[]);
+    let mut lowering = Lowering { slots, variables: &variables, packer };
+    lowering.block(&policy.block, root, Place::Realm);
+    realm
 }
 
 struct Lowering<'a> {

@@ -28,10 +28,16 @@ pub use set::PolicySet;
 use std::sync::Arc;
 
 use crate::{
-    compile::{document::Document, index::Index, realm::Pattern, set::Numbers, slots::Slots},
+    compile::{
+        document::{Document, Packer},
+        index::Index,
+        realm::Pattern,
+        set::Numbers,
+        slots::Slots,
+    },
     diagnostic::{Code, Diagnostic},
     source::{Source, Span},
-    syntax::{Parse, parse},
+    syntax::{Parse, parse, parse_each},
 };
 
 /// Whether the system documents are part of the set.
@@ -73,8 +79,7 @@ pub fn compile(sources: &[Source], system: System) -> Result<PolicySet, Vec<Find
     let own = of_program(system);
     let mut compiler = Compiler::new(system, sources, &own);
     for source in sources.iter().chain(&own) {
-        // No tree outlives its document's turn: those of a large set would take ten times its text.
-        compiler.add(source, &parse(source));
+        compiler.read(source);
     }
     compiler.finish()
 }
@@ -124,10 +129,38 @@ struct Compiler<'a> {
 impl<'a> Compiler<'a> {
     fn new(system: System, given: &'a [Source], own: &'a [Source]) -> Self {
         let checks = check::Checks::new(given.iter().chain(own).collect());
-        let (slots, realms, documents) = (Slots::default(), Index::default(), Vec::new());
+        let bytes = given.iter().map(|it| it.text().len()).fold(0, usize::saturating_add);
+        let (slots, realms, documents) = (Slots::default(), Index::with_room(bytes), Vec::new());
         Self { system, checks, given: given.len(), slots, documents, realms, is_whole: true }
     }
 
+    /// Reads the next document and takes it in. No tree outlives its policy's turn: those of a document would take ten times
+    /// its text.
+    fn read(&mut self, source: &Source) {
+        if !self.is_whole {
+            self.checks.add(&parse(source));
+            return;
+        }
+        let mut packer = Packer::new(source.text().len());
+        let mut asserting = Vec::new();
+        let mut read = parse_each(source, |policy| {
+            self.realms.insert(&lower::policy(&mut self.slots, &mut packer, &policy));
+            if check::asserts_scalar(&policy) {
+                asserting.push(policy);
+            }
+        });
+        if !read.is_usable() {
+            self.is_whole = false;
+            self.checks.add(&parse(source));
+            return;
+        }
+        let document = ready(packer, !asserting.is_empty(), &self.slots, source);
+        self.documents.push((source.clone(), document));
+        read.document.policies = asserting;
+        self.is_whole = self.checks.add(&read);
+    }
+
+    /// Takes in the next document, which was read before.
     fn add(&mut self, source: &Source, parse: &Parse) {
         self.is_whole &= self.checks.add(parse);
         if self.is_whole {
@@ -154,8 +187,18 @@ fn too_large(source: usize) -> Finding {
 }
 
 /// Compiles one document and tells the realm of each of its policies.
-fn compiled(slots: &mut Slots, source: &Source, parse: &Parse, tell: impl FnMut(Pattern)) -> Arc<Document> {
-    let mut document = lower::document(slots, &parse.document, tell);
+fn compiled(slots: &mut Slots, source: &Source, parse: &Parse, mut tell: impl FnMut(Pattern)) -> Arc<Document> {
+    let mut packer = Packer::new(source.text().len());
+    let policies = &parse.document.policies;
+    for policy in policies {
+        tell(lower::policy(slots, &mut packer, policy));
+    }
+    ready(packer, policies.iter().any(check::asserts_scalar), slots, source)
+}
+
+/// A document whose policies are all packed.
+fn ready(packer: Packer, has_scalars: bool, slots: &Slots, source: &Source) -> Arc<Document> {
+    let mut document = packer.finish(has_scalars);
     document.make_ready(slots, system::is_system(source.document()));
     Arc::new(document)
 }

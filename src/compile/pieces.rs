@@ -116,7 +116,7 @@ impl<'a> Reader<'a> {
         let (mut namespace, mut named) = (SmallVec::new(), Vec::new());
         let (resource_type, local) = self.realm(|segment, _, is_local| {
             let part = match segment {
-                TemplatePiece::Text(bytes) => Part::Literal(SmolStr::new(text(bytes)?)),
+                TemplatePiece::Text(bytes) => Part::Literal(SmolStr::new(std::str::from_utf8(bytes).ok()?)),
                 TemplatePiece::Variable(number) => Part::Variable(number),
             };
             if is_local {
@@ -157,13 +157,10 @@ impl<'a> Reader<'a> {
     }
 
     // Where there is mostly one thing in a list, collecting it costs more than all the rest.
-    pub(super) fn template(&mut self) -> Option<Template<&'a str>> {
+    pub(super) fn template(&mut self) -> Option<Template<&'a [u8]>> {
         let mut pieces = SmallVec::new();
         for _ in 0..self.number()? {
-            pieces.push(match self.piece()? {
-                TemplatePiece::Text(bytes) => TemplatePiece::Text(text(bytes)?),
-                TemplatePiece::Variable(number) => TemplatePiece::Variable(number),
-            });
+            pieces.push(self.piece()?);
         }
         Some(Template { pieces })
     }
@@ -183,15 +180,11 @@ impl<'a> Reader<'a> {
             None => Test::Never,
             Some(Operator::Equal) => {
                 let count = self.number()?;
-                Test::Equal((0..count).map(|_| Some(self.template()?.owned())).collect::<Option<_>>()?)
+                Test::Equal((0..count).map(|_| self.template()?.owned()).collect::<Option<_>>()?)
             }
             Some(Operator::FqnMatch) => Test::FqnMatch(self.pattern()?),
-            Some(operator) => Test::of_template(*operator, &self.template()?.owned())?,
+            Some(operator) => Test::of_template(*operator, &self.template()?.owned()?)?,
         };
         Some(Comparison::new(slots, slot, test, span))
     }
-}
-
-fn text(bytes: &[u8]) -> Option<&str> {
-    std::str::from_utf8(bytes).ok()
 }

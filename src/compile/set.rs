@@ -113,7 +113,7 @@ pub(crate) enum Asserted {
     Reference(Slot),
 }
 
-/// Text with variables in it; its own, or as `Template<&str>` that of what it was read from.
+/// Text with variables in it; its own, or as `Template<&[u8]>` that of what it is packed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Template<T = SmolStr> {
     pub(crate) pieces: SmallVec<[TemplatePiece<T>; 1]>,
@@ -234,29 +234,39 @@ impl Node {
     }
 }
 
-impl<T: AsRef<str>> Template<T> {
-    /// The text, where no variable is in it.
-    pub(crate) fn constant(&self) -> Option<&str> {
+impl<T> Template<T> {
+    /// Its only text, none where it is empty; nothing where a variable is in it.
+    fn only(&self) -> Option<Option<&T>> {
         match self.pieces.as_slice() {
-            [] => Some(""),
-            [TemplatePiece::Text(text)] => Some(text.as_ref()),
+            [] => Some(None),
+            [TemplatePiece::Text(text)] => Some(Some(text)),
             [TemplatePiece::Text(_) | TemplatePiece::Variable(_), ..] => None,
         }
     }
 }
 
-impl Template<&str> {
+impl<'a> Template<&'a [u8]> {
+    /// The text, where no variable is in it.
+    pub(crate) fn constant(&self) -> Option<&'a [u8]> {
+        Some(self.only()?.copied().unwrap_or_default())
+    }
+
     /// The same with its own text.
-    pub(crate) fn owned(&self) -> Template {
-        let piece = |piece: &TemplatePiece<&str>| match piece {
-            TemplatePiece::Text(text) => TemplatePiece::Text(SmolStr::new(text)),
-            TemplatePiece::Variable(number) => TemplatePiece::Variable(*number),
+    pub(crate) fn owned(&self) -> Option<Template> {
+        let piece = |piece: &TemplatePiece<&[u8]>| match piece {
+            TemplatePiece::Text(text) => Some(TemplatePiece::Text(SmolStr::new(std::str::from_utf8(text).ok()?))),
+            TemplatePiece::Variable(number) => Some(TemplatePiece::Variable(*number)),
         };
-        Template { pieces: self.pieces.iter().map(piece).collect() }
+        Some(Template { pieces: self.pieces.iter().map(piece).collect::<Option<_>>()? })
     }
 }
 
 impl Template {
+    /// The text, where no variable is in it.
+    pub(crate) fn constant(&self) -> Option<&str> {
+        Some(self.only()?.map_or("", SmolStr::as_str))
+    }
+
     /// The text, its variables replaced by what they are bound to. What a variable is bound to is text and is never
     /// read again, whatever stands in it.
     pub(crate) fn fill<'a>(&'a self, bound: &[&'a str]) -> std::borrow::Cow<'a, str> {

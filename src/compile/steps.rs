@@ -53,13 +53,13 @@ pub(crate) enum Step<'a> {
 pub(crate) enum Asks<'a> {
     All(SmallVec<[usize; 2]>),
     Any(SmallVec<[usize; 2]>),
-    Equal { slot: Slot, span: Span, values: SmallVec<[Template<&'a str>; 1]> },
+    Equal { slot: Slot, span: Span, values: SmallVec<[Template<&'a [u8]>; 1]> },
     Compare(&'a Arc<Comparison>),
 }
 
 /// What a node asserts, as [`Asserted`].
 pub(crate) enum Says<'a> {
-    Value(Template<&'a str>),
+    Value(Template<&'a [u8]>),
     Reference(Slot),
 }
 

@@ -19,6 +19,7 @@ pub(crate) mod words;
 
 pub use lexer::token_spans;
 pub use parser::parse;
+pub(crate) use parser::parse_each;
 
 use crate::{diagnostic::Diagnostic, source::Span};
 

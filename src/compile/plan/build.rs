@@ -20,6 +20,7 @@ use crate::compile::{
     set::Numbers,
     slots::{Slot, Slots},
     steps::Asks,
+    tree::{Standing, Tree},
 };
 
 /// Bytes from the start of a place to its variable child, to its named root, and to its lists of units.
@@ -44,6 +45,8 @@ pub(crate) fn build(documents: &[Arc<Document>], numbers: &Numbers, slots: &Slot
     let changing: BTreeSet<Slot> = documents.iter().flat_map(|it| &it.changing).copied().collect();
     let mut plan = Plan::<Vec<u8>> { changing: changing.into_iter().collect(), ..Plan::default() };
     plan.edges = Table::with_room(realms.places().len());
+    // Mostly the layout is somewhat less than twice as long as what is laid out; room that is not needed is given back.
+    plan.bytes.0.reserve(documents.iter().map(|it| it.size()).fold(0, usize::saturating_add).saturating_mul(2));
     let mut builder = Builder::new(plan, documents, numbers, slots);
     builder.plan.bytes.0.extend([0; 4]);
     builder.gate(Op::True, 0)?;
@@ -86,8 +89,8 @@ impl<'a> Builder<'a> {
         self.plan.bytes.0.extend_from_slice(&number.to_le_bytes());
     }
 
-    fn text(&mut self, text: &str) {
-        self.plan.bytes.0.extend_from_slice(text.as_bytes());
+    fn text(&mut self, text: &[u8]) {
+        self.plan.bytes.0.extend_from_slice(text);
     }
 
     pub(super) fn fill(&mut self, at: u32, number: u32) -> Option<()> {
@@ -117,8 +120,8 @@ impl<'a> Builder<'a> {
         Some(())
     }
 
-    fn claim(&mut self, slot: Slot, value: &str) -> Option<u32> {
-        let claim_type = self.slots.claim_type(slot);
+    fn claim(&mut self, slot: Slot, value: &[u8]) -> Option<u32> {
+        let claim_type = self.slots.claim_type(slot).as_bytes();
         let last = self.last.filter(|(last, at)| *last == slot && self.plan.bytes.is_claim_of_value(*at, value));
         let known = last.map(|(_, claim)| claim).or_else(|| self.plan.claim(claim_type, value));
         let claim = known.or_else(|| self.new_claim(claim_type, value))?;
@@ -126,7 +129,7 @@ impl<'a> Builder<'a> {
         Some(claim)
     }
 
-    fn new_claim(&mut self, claim_type: &str, value: &str) -> Option<u32> {
+    fn new_claim(&mut self, claim_type: &[u8], value: &[u8]) -> Option<u32> {
         let at = self.here()?;
         self.numbers([narrow(claim_type.len())?, narrow(value.len())?]);
         self.text(claim_type);
@@ -141,13 +144,15 @@ impl<'a> Builder<'a> {
         let mut offsets = Vec::with_capacity(index.places().len());
         // A place above stands before those under it, because it was met first.
         for place in index.places() {
-            let parent = match place.edge.as_ref().and_then(|it| it.parent) {
-                Some(parent) => *offsets.get(parent.index())?,
-                None => WORLD,
+            let edge = match index.edge(place) {
+                Some((Some(parent), segment)) => Some((*offsets.get(parent.index())?, segment)),
+                Some((None, resource_type)) => Some((WORLD, resource_type)),
+                None => None,
             };
-            let at = self.place(place.edge.as_ref().map(|it| (parent, it.segment.as_str())))?;
+            let at = self.place(edge)?;
             offsets.push(at);
-            for (list, field) in [(place.below, BELOW_AT), (place.exact, EXACT_AT), (place.any, ANY_AT)] {
+            let Standing { below, exact, any, .. } = index.standing(place)?;
+            for (list, field) in [(below, BELOW_AT), (exact, EXACT_AT), (any, ANY_AT)] {
                 if list.is_empty() {
                     continue;
                 }
@@ -159,39 +164,58 @@ impl<'a> Builder<'a> {
                 self.fill(at.checked_add(field)?, units)?;
             }
         }
-        for (place, at) in index.places().iter().zip(&offsets) {
-            for (child, field) in [(place.variable, VARIABLE_AT), (place.named, NAMED_AT)] {
+        for (place, at) in index.places().zip(&offsets) {
+            let Standing { variable, named, .. } = index.standing(place)?;
+            for (child, field) in [(variable, VARIABLE_AT), (named, NAMED_AT)] {
                 if let Some(child) = child {
                     self.fill(at.checked_add(field)?, *offsets.get(child.index())?)?;
                 }
+            }
+            // One behind the other they wait for memory together; while places were laid out each would wait alone.
+            if index.edge(place).is_some() {
+                self.file(*at)?;
             }
         }
         Some(())
     }
 
-    /// A new place, with the segment that leads to it from another.
+    /// A new place under another, which is found by the segment that leads to it.
+    pub(super) fn child(&mut self, parent: u32, segment: &str) -> Option<u32> {
+        let at = self.place(Some((parent, segment)))?;
+        self.file(at)?;
+        Some(at)
+    }
+
+    /// Makes that a place is found.
+    fn file(&mut self, place: u32) -> Option<()> {
+        let Plan { bytes, edges, .. } = &mut self.plan;
+        edges.insert(bytes.hash_of_edge(place)?, place, |it| bytes.hash_of_edge(it).unwrap_or_default());
+        Some(())
+    }
+
+    /// A new place, with the segment that leads to it from another, by which it is not found yet.
     pub(super) fn place(&mut self, edge: Option<(u32, &str)>) -> Option<u32> {
         let at = self.here()?;
         let (parent, segment) = edge.unwrap_or((WORLD, ""));
         self.numbers([parent, narrow(segment.len())?, 0, 0, 0, 0, 0]);
         debug_assert_eq!(self.here(), Some(at.saturating_add(PLACE_BYTES)));
-        self.text(segment);
-        if edge.is_some() {
-            let Plan { bytes, edges, .. } = &mut self.plan;
-            edges.insert(hash::edge(parent, segment), at, |it| bytes.hash_of_edge(it).unwrap_or_default());
-        }
+        self.text(segment.as_bytes());
         Some(at)
     }
 
     /// The policies on one realm as units: one for each way in which its variables are the same.
     pub(super) fn units(&mut self, numbers: &[u32]) -> Option<u32> {
-        let mut all: SmallVec<[Draft<'_>; 1]> = SmallVec::with_capacity(numbers.len());
+        if let [number] = numbers {
+            // Nearly every realm has one policy.
+            let mut only = Draft::new(*number);
+            self.draft(&mut only)?;
+            return self.unit(0, std::slice::from_ref(&only));
+        }
+        let mut all = Vec::with_capacity(numbers.len());
         for number in numbers {
-            let (document, at) = self.numbers.document(*number)?;
-            all.push(Draft::new(*number));
-            let policy = all.last_mut()?;
-            policy.read(self.documents.get(document)?, at)?;
-            self.claims(policy)?;
+            let mut policy = Draft::new(*number);
+            self.draft(&mut policy)?;
+            all.push(policy);
         }
         all.sort_by(|a, b| a.bindings.cmp(&b.bindings));
         let mut next = 0;
@@ -199,6 +223,13 @@ impl<'a> Builder<'a> {
             next = self.unit(next, policies)?;
         }
         Some(next)
+    }
+
+    /// Reads a policy and numbers its claims.
+    fn draft(&mut self, policy: &mut Draft<'a>) -> Option<()> {
+        let (document, at) = self.numbers.document(policy.number)?;
+        policy.read(self.documents.get(document)?, at)?;
+        self.claims(policy)
     }
 
     fn unit(&mut self, next: u32, policies: &[Draft<'_>]) -> Option<u32> {
@@ -299,7 +330,7 @@ impl<'a> Builder<'a> {
         (rules, flags)
     }
 
-    fn fact(&self, slot: Slot, value: &str) -> u64 {
+    fn fact(&self, slot: Slot, value: &[u8]) -> u64 {
         hash::fact(self.slots.key(slot).map_or(0, |it| it.of_type), value)
     }
 
@@ -348,7 +379,7 @@ impl<'a> Builder<'a> {
         if !self.slots.is_fact(slot) {
             let is_changing = self.plan.changing.binary_search(&slot).is_ok();
             let Some(values) = constants.filter(|_| !is_changing) else { return self.gate(Op::Unclear, 0) };
-            let claim_type = self.slots.claim_type(slot);
+            let claim_type = self.slots.claim_type(slot).as_bytes();
             let claims: Gates = values.iter().map(|it| self.plan.claim(claim_type, it)).collect::<Option<_>>()?;
             return self.joined_of(Op::Claim, &claims);
         }

@@ -67,7 +67,7 @@ impl<'a> Draft<'a> {
 
 impl Claimed<'_> {
     /// What is asserted, where it is the same for everyone.
-    pub(super) fn constant(&self) -> Option<&str> {
+    pub(super) fn constant(&self) -> Option<&[u8]> {
         match &self.value {
             Says::Value(template) => template.constant(),
             Says::Reference(_) => None,
@@ -86,7 +86,7 @@ impl Asks<'_> {
     }
 
     /// The texts that a comparison is true of, where it is of no others.
-    pub(super) fn constants(&self) -> Option<SmallVec<[&str; 2]>> {
+    pub(super) fn constants(&self) -> Option<SmallVec<[&[u8]; 2]>> {
         match self {
             Self::Equal { values, .. } => {
                 let mut constants = SmallVec::new();

@@ -4,11 +4,22 @@
 //! written to a file brings the seed that its layout was made with; a process that has no seed yet takes that one.
 
 use std::{
-    hash::{self, BuildHasher},
+    hash::{self, BuildHasher, Hash, Hasher},
     sync::{LazyLock, OnceLock},
 };
 
 use foldhash::{SharedSeed, fast::SeedableRandomState};
+
+/// Text of which nobody asks whether it is valid, as each was once. No other text begins with it and what stands behind it.
+struct Text<'a>(&'a [u8]);
+
+impl Hash for Text<'_> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(self.0);
+        state.write_u8(0xff);
+    }
+}
 
 /// What the hashes of a process depend on: secret, as whoever knows it can choose names that collide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +46,7 @@ pub(in crate::compile) fn adopt(seed: Seed) -> bool {
 
 /// Differs where hashes are made in another way, whatever they are of.
 pub(in crate::compile) fn probe() -> u64 {
-    key(1, 2, fact(fact_type("issuer", "type"), "value")) ^ edge(3, "a segment that is longer than two words")
+    key(1, 2, fact(fact_type("issuer", "type"), b"value")) ^ edge(3, b"a segment that is longer than two words")
 }
 
 /// Of a fact's issuer and type; an empty issuer for context.
@@ -46,18 +57,18 @@ pub(crate) fn fact_type(issuer: &str, claim_type: &str) -> u64 {
 
 /// Of a whole fact, of whose issuer and type this is the hash.
 #[inline]
-pub(crate) fn fact(fact_type: u64, value: &str) -> u64 {
-    STATE.hash_one((fact_type, value))
+pub(crate) fn fact(fact_type: u64, value: &[u8]) -> u64 {
+    STATE.hash_one((fact_type, Text(value)))
 }
 
 #[inline]
-pub(super) fn edge(parent: u32, segment: &str) -> u64 {
-    STATE.hash_one((parent, segment))
+pub(super) fn edge(parent: u32, segment: &[u8]) -> u64 {
+    STATE.hash_one((parent, Text(segment)))
 }
 
 #[inline]
-pub(super) fn claim(claim_type: &str, value: &str) -> u64 {
-    STATE.hash_one((claim_type, value))
+pub(super) fn claim(claim_type: &[u8], value: &[u8]) -> u64 {
+    STATE.hash_one((Text(claim_type), Text(value)))
 }
 
 #[inline]

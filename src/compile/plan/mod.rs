@@ -176,9 +176,9 @@ impl<B: Deref<Target = [u8]>> Plan<B> {
     /// The place of a segment under another.
     #[inline]
     pub(crate) fn edge(&self, parent: u32, segment: &str) -> Option<u32> {
-        self.edges.find(hash::edge(parent, segment), |at| {
+        self.edges.find(hash::edge(parent, segment.as_bytes()), |at| {
             self.bytes.numbers(at).is_some_and(|[own, length]| {
-                own == parent && self.bytes.have(at.saturating_add(PLACE_BYTES), length, segment)
+                own == parent && self.bytes.have(at.saturating_add(PLACE_BYTES), length, segment.as_bytes())
             })
         })
     }
@@ -275,7 +275,7 @@ impl<B: Deref<Target = [u8]>> Plan<B> {
 
     /// The number of a claim that some rule asserts or asks for.
     #[inline]
-    pub(crate) fn claim(&self, claim_type: &str, value: &str) -> Option<u32> {
+    pub(crate) fn claim(&self, claim_type: &[u8], value: &[u8]) -> Option<u32> {
         self.claims.find(hash::claim(claim_type, value), |at| {
             let Some([first, second]) = self.bytes.numbers(at) else { return false };
             let start = at.saturating_add(8);
@@ -334,18 +334,18 @@ impl<B: Deref<Target = [u8]>> Bytes<B> {
     /// What the place at an offset is found by.
     fn hash_of_edge(&self, at: u32) -> Option<u64> {
         let [parent, length] = self.numbers(at)?;
-        Some(hash::edge(parent, self.text(at.checked_add(PLACE_BYTES)?, length)?))
+        Some(hash::edge(parent, self.slice(at.checked_add(PLACE_BYTES)?, length)?))
     }
 
     /// What the claim at an offset is found by.
     fn hash_of_claim(&self, at: u32) -> Option<u64> {
         let [first, second] = self.numbers(at)?;
         let start = at.checked_add(8)?;
-        Some(hash::claim(self.text(start, first)?, self.text(start.checked_add(first)?, second)?))
+        Some(hash::claim(self.slice(start, first)?, self.slice(start.checked_add(first)?, second)?))
     }
 
     /// Whether the claim at an offset has this value.
-    fn is_claim_of_value(&self, at: u32, value: &str) -> bool {
+    fn is_claim_of_value(&self, at: u32, value: &[u8]) -> bool {
         let Some([first, second]) = self.numbers(at) else { return false };
         self.have(at.saturating_add(8).saturating_add(first), second, value)
     }
@@ -354,10 +354,6 @@ impl<B: Deref<Target = [u8]>> Bytes<B> {
     fn hash_of_key(&self, at: u32) -> Option<u64> {
         let [unit, claim] = self.numbers(at)?;
         Some(hash::key(unit, claim, self.u64(at.checked_add(8)?)?))
-    }
-
-    fn text(&self, at: u32, length: u32) -> Option<&str> {
-        std::str::from_utf8(self.slice(at, length)?).ok()
     }
 
     #[inline]
@@ -386,8 +382,8 @@ impl<B: Deref<Target = [u8]>> Bytes<B> {
 
     /// Whether a text stands there.
     #[inline]
-    fn have(&self, at: u32, length: u32, text: &str) -> bool {
-        self.slice(at, length).is_some_and(|it| is_same(it, text.as_bytes()))
+    fn have(&self, at: u32, length: u32, text: &[u8]) -> bool {
+        self.slice(at, length).is_some_and(|it| is_same(it, text))
     }
 
     #[inline]

@@ -65,7 +65,7 @@ pub(crate) fn patch(
 impl Builder<'_> {
     /// The place of a realm, which is made where there is none, and where in it the realm's list is noted.
     fn list(&mut self, realm: &Pattern) -> Option<(u32, u32)> {
-        let root = self.child(WORLD, &realm.resource_type)?;
+        let root = self.child_of(WORLD, &realm.resource_type)?;
         let place = self.walk(root, &realm.namespace)?;
         match &realm.local {
             LocalPattern::Below => Some((place, BELOW_AT)),
@@ -80,16 +80,13 @@ impl Builder<'_> {
 
     fn walk(&mut self, from: u32, parts: &[Part]) -> Option<u32> {
         parts.iter().try_fold(from, |at, part| match part {
-            Part::Literal(text) => self.child(at, text),
+            Part::Literal(text) => self.child_of(at, text),
             Part::Variable(_) => self.branch(at, VARIABLE_AT),
         })
     }
 
-    fn child(&mut self, parent: u32, segment: &str) -> Option<u32> {
-        match self.plan.edge(parent, segment) {
-            Some(child) => Some(child),
-            None => self.place(Some((parent, segment))),
-        }
+    fn child_of(&mut self, parent: u32, segment: &str) -> Option<u32> {
+        self.plan.edge(parent, segment).or_else(|| self.child(parent, segment))
     }
 
     fn branch(&mut self, at: u32, field: u32) -> Option<u32> {

@@ -314,7 +314,7 @@ impl<'a, T: Kept> Ask<'a, T> {
                 self.spend(self.facts.count())?;
                 let [slot, variable] = self.plan.bytes().numbers(at)?;
                 let (key, bound) = (self.key(slot)?, self.bound(unit, variable)?);
-                self.have(key, bound.as_bytes(), || hash::fact(key.of_type, bound))
+                self.have(key, bound.as_bytes(), || hash::fact(key.of_type, bound.as_bytes()))
             }
             Op::Other => {
                 let [policy, comparison] = self.plan.bytes().numbers(at)?;

@@ -183,7 +183,10 @@ fn known<T: Kept, W: AsRef<str>>(
         if !matches!(want.claim_type.as_ref(), "permit" | "role") {
             return None;
         }
-        match plan.claim(want.claim_type.as_ref(), want.value.as_ref()).and_then(|it| ask.asserted(it)) {
+        match plan
+            .claim(want.claim_type.as_ref().as_bytes(), want.value.as_ref().as_bytes())
+            .and_then(|it| ask.asserted(it))
+        {
             Some(by) => reason = Some(by),
             None if ask.is_unclear() => return None,
             None => return Some(Verdict::Missing(at)),

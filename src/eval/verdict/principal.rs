@@ -247,7 +247,7 @@ impl<'a, T: Kept> Facts<'a, T> {
 
     fn made(self) -> impl Iterator<Item = u64> {
         let of_one = move |(of_type, all): (u64, &'a [T])| {
-            all.iter().map(move |it| hash::fact(of_type, it.fact(self.texts).value))
+            all.iter().map(move |it| hash::fact(of_type, it.fact(self.texts).value.as_bytes()))
         };
         self.kinds().flat_map(of_one)
     }

@@ -19,7 +19,7 @@ use crate::{
     source::{Source, Span},
     syntax::{
         Parse,
-        ast::{Document, Expr, Header, Local, Realm, Segment},
+        ast::{Document, Expr, Header, Local, Policy, Realm, Segment},
         findings::Findings,
         foreign::foreign,
         lexer::{check_normal_form, lex},
@@ -44,28 +44,46 @@ use crate::{
 /// ```
 pub fn parse(source: &Source) -> Parse {
     if let Some(foreign) = foreign(source.text()) {
-        return Parse { document: Document::default(), diagnostics: vec![foreign], hidden: 0, comments: Vec::new() };
+        return Parse { diagnostics: vec![foreign], ..Parse::default() };
     }
     let mut parse = read(source);
     slip::find(source, &mut parse, read);
     parse
 }
 
+/// Reads one document and tells each policy when it has been read, so that not all of them need be there at once.
+///
+/// What is returned has no policies. Where an error is in it, what was told is worth nothing, and [`parse`] says what the
+/// author has to know.
+pub(crate) fn parse_each(source: &Source, tell: impl FnMut(Policy)) -> Parse {
+    match foreign(source.text()) {
+        Some(foreign) => Parse { diagnostics: vec![foreign], ..Parse::default() },
+        None => read_each(source, tell),
+    }
+}
+
 /// Reads what is policy, however badly written.
 fn read(source: &Source) -> Parse {
+    let mut policies = Vec::with_capacity(source.text().len() / POLICY_BYTES);
+    let mut parse = read_each(source, |policy| policies.push(policy));
+    parse.document.policies = policies;
+    parse
+}
+
+fn read_each(source: &Source, tell: impl FnMut(Policy)) -> Parse {
     let mut lexical = Findings::default();
     let lexed = lex(&mut lexical, source);
     let mut unnormal = Findings::default();
     check_normal_form(&mut unnormal, source);
     let input = Stream::new(&lexed.lexemes);
     let mut reader = Reader::new(source, input);
-    let document = reader.document(input);
+    let header = reader.document(input, tell);
     let (diagnostics, hidden) = lexical.merge(unnormal).merge(reader.found).finish();
-    Parse { document, diagnostics, hidden, comments: lexed.comments }
+    Parse { document: Document { header, policies: Vec::new() }, diagnostics, hidden, comments: lexed.comments }
 }
 
-/// How many lexemes a policy has at least on the average of an ordinary document: too much room costs less than moving them all.
-const LEXEMES_PER_POLICY: usize = 12;
+/// How long a policy is at least on the average of an ordinary document: too much room costs less than moving them all.
+const POLICY_BYTES: usize = 48;
 
 /// A `{` that is not closed yet.
 #[derive(Debug, Clone, Copy)]
@@ -142,12 +160,11 @@ impl<'a> Reader<'a> {
     /// ```ebnf
     /// document = [ header ] , { policy } ;
     /// ```
-    fn document(&mut self, input: Stream<'a>) -> Document {
+    fn document(&mut self, input: Stream<'a>, mut tell: impl FnMut(Policy)) -> Option<Header> {
         let (mut input, header) = match self.header(input) {
             Ok((rest, header)) => (rest, Some(header)),
             Err(_) => (input, None),
         };
-        let mut policies = Vec::with_capacity(input.left() / LEXEMES_PER_POLICY);
         // INVARIANT (progress): each round reads at least one lexeme.
         while input.peek().is_some() {
             if !recover::may_begin_policy(input) {
@@ -156,7 +173,9 @@ impl<'a> Reader<'a> {
             }
             match self.policy(input) {
                 Ok((rest, policy)) => {
-                    policies.extend(policy);
+                    if let Some(policy) = policy {
+                        tell(policy);
+                    }
                     input = rest;
                 }
                 Err(trouble) => {
@@ -165,7 +184,7 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        Document { header, policies }
+        header
     }
 
     /// ```ebnf
