@@ -166,15 +166,7 @@ impl PolicySet {
                 document::make_ready_if_few(&mut documents, &slots);
                 Some(Self { sources, documents, numbers, slots, plan, system: self.system })
             }
-            None => {
-                let mut realms = Index::default();
-                for document in &documents {
-                    for at in 0..document.count() {
-                        realms.insert(&document.realm(at)?.1);
-                    }
-                }
-                laid_out(self.system, sources.into_iter().zip(documents).collect(), slots, &realms)
-            }
+            None => laid_out(self.system, sources.into_iter().zip(documents).collect(), slots, None),
         }
     }
 

@@ -87,6 +87,13 @@ impl Packer {
         variables.names().iter().for_each(|it| self.out.text(it));
     }
 
+    /// The policy that was packed last.
+    pub(super) fn last(&self) -> Option<Steps<'_>> {
+        let (starts, _) = self.starts.as_chunks::<START_BYTES>();
+        let start = usize::try_from(u32::from_le_bytes(*starts.last()?)).ok()?;
+        Some(Steps::new(self.out.behind(start)?, &self.comparisons))
+    }
+
     /// A node that is true when all of the inputs are, or one of them.
     pub(super) fn joined(&mut self, is_all: bool, inputs: &[usize]) -> usize {
         self.record(if is_all { Record::All } else { Record::Any });
@@ -207,20 +214,15 @@ impl Document {
         }
     }
 
-    /// Where a policy stands in the text, and its realm.
-    pub(crate) fn realm(&self, at: usize) -> Option<(Span, Pattern)> {
-        let mut steps = self.open(at)?;
-        Some((steps.span()?, steps.pattern()?))
+    /// A policy as it is packed.
+    pub(crate) fn steps(&self, at: usize) -> Option<Steps<'_>> {
+        Some(Steps::new(self.packed_policy(at)?, &self.comparisons))
     }
 
-    /// A policy's resource type, and what else it says. `tell` gets each variable of the realm with the number of its
-    /// segment, and whether that is one of the local name.
-    pub(crate) fn steps(&self, at: usize, mut tell: impl FnMut(usize, u32, bool)) -> Option<(&str, Steps<'_>)> {
-        let mut steps = self.open(at)?;
-        steps.span()?;
-        let resource_type = steps.variables_of_realm(&mut tell)?;
-        steps.names(|_| ())?;
-        Some((resource_type, steps))
+    /// Where a policy stands in the text, and its realm.
+    pub(crate) fn realm(&self, at: usize) -> Option<(Span, Pattern)> {
+        let mut steps = self.steps(at)?;
+        Some((steps.span()?, steps.pattern()?))
     }
 
     /// A comparison by its number.
@@ -270,12 +272,8 @@ impl Document {
         self.packed.get(start(at)?..start(at.saturating_add(1)).unwrap_or(self.packed.len()))
     }
 
-    fn open(&self, at: usize) -> Option<Steps<'_>> {
-        Some(Steps::new(self.packed_policy(at)?, &self.comparisons))
-    }
-
     fn unpack(&self, at: usize, slots: &Slots) -> Option<Policy> {
-        let mut steps = self.open(at)?;
+        let mut steps = self.steps(at)?;
         steps.span()?;
         let realm = steps.pattern()?;
         let mut variables = Variables::default();

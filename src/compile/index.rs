@@ -4,6 +4,7 @@ use std::{hash::BuildHasher, num::NonZeroU32};
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashTable, hash_table::Entry};
+use smol_str::SmolStr;
 
 use crate::{
     compile::{
@@ -13,22 +14,13 @@ use crate::{
     syntax::fqn::Fqn,
 };
 
-/// Bytes of text for one policy, of an ordinary set.
-const POLICY_BYTES: usize = 80;
-
 /// Policies by realm. What it finds is a superset of what matches by variables that occur twice; the caller binds.
-///
-/// Filling memory that was never written to is a good part of what loading a large set costs, so all of it is small.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     // INVARIANT (order): a place stands behind the one that it is reached from.
     places: Vec<Place>,
-    /// What more there is of some places.
-    more: Vec<More>,
-    /// The segments of all places.
-    text: String,
     /// The places under literal segments behind the hashes of parent and segment, by these.
-    edges: HashTable<(u32, At)>,
+    edges: HashTable<(u64, At)>,
     state: RandomState,
     /// The place of the resource type that was met last.
     last: Option<At>,
@@ -36,7 +28,7 @@ pub(crate) struct Index {
     next: Vec<Option<At>>,
 }
 
-/// The number of a place or of a policy.
+/// The number of a place or of a policy. In one of a hundred thousand places each byte counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct At(NonZeroU32);
 
@@ -47,7 +39,7 @@ impl At {
         Self(behind.unwrap_or(NonZeroU32::MAX))
     }
 
-    pub(crate) fn index(self) -> usize {
+    fn index(self) -> usize {
         usize::try_from(self.0.get()).unwrap_or(usize::MAX).saturating_sub(1)
     }
 }
@@ -57,17 +49,11 @@ impl At {
 struct Place {
     /// None for roots of local names, and for what variables lead to.
     edge: Option<Edge>,
-    /// On this and all below it.
-    below: List,
-    /// What most places have nothing of.
-    more: Option<At>,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct More {
     variable: Option<At>,
     /// The root of the local names.
     named: Option<At>,
+    /// On this and all below it.
+    below: List,
     exact: List,
     any: List,
     /// Where a literal segment led to last: of policies that stand side by side most begin with the same.
@@ -75,38 +61,18 @@ struct More {
 }
 
 /// The place above, and the segment or resource type that leads from there.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Edge {
     /// None above the resource types.
     parent: Option<At>,
-    /// Where the segment stands in the text of the index.
-    start: u32,
-    length: NonZeroU32,
+    segment: SmolStr,
 }
 
 /// Policies, ascending.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct List(Option<(At, At)>);
 
-impl List {
-    /// Whether no policy is on it.
-    pub(crate) fn is_empty(self) -> bool {
-        self.0.is_none()
-    }
-}
-
 impl Index {
-    /// For the policies of so many bytes of text.
-    pub(crate) fn with_room(bytes: usize) -> Self {
-        let policies = bytes / POLICY_BYTES;
-        Self {
-            places: Vec::with_capacity(policies),
-            edges: HashTable::with_capacity(policies),
-            next: Vec::with_capacity(policies),
-            ..Self::default()
-        }
-    }
-
     /// Files a policy under its realm. They come in their order, from 0 on.
     pub(crate) fn insert(&mut self, realm: &Pattern) {
         let policy = At::of(self.next.len());
@@ -117,12 +83,12 @@ impl Index {
             at = self.branch(at, |it| &mut it.named);
             at = self.walk(at, parts);
         }
+        let Some(place) = self.places.get_mut(at.index()) else { return };
         let list = match &realm.local {
-            LocalPattern::Below | LocalPattern::Named(_) => self.places.get_mut(at.index()).map(|it| &mut it.below),
-            LocalPattern::Exact => self.more_of(at).map(|it| &mut it.exact),
-            LocalPattern::Any => self.more_of(at).map(|it| &mut it.any),
+            LocalPattern::Below | LocalPattern::Named(_) => &mut place.below,
+            LocalPattern::Exact => &mut place.exact,
+            LocalPattern::Any => &mut place.any,
         };
-        let Some(list) = list else { return };
         let before = list.0.map(|(_, last)| last);
         list.0 = Some((list.0.map_or(policy, |(first, _)| first), policy));
         if let Some(next) = before.and_then(|it| self.next.get_mut(it.index())) {
@@ -137,25 +103,24 @@ impl Index {
         })
     }
 
-    fn child_of(&mut self, parent: Option<At>, segment: &str) -> At {
-        let last = parent.map_or(self.last, |it| self.more(it).last);
-        if let Some(last) = last.filter(|it| self.segment(*it) == segment) {
+    fn child_of(&mut self, parent: Option<At>, segment: &SmolStr) -> At {
+        let last = parent.map_or(self.last, |it| self.places.get(it.index())?.last);
+        let is_last = |it: &At| self.edge(*it).is_some_and(|it| it.segment == *segment);
+        if let Some(last) = last.filter(is_last) {
             return last;
         }
-        let hash = self.hash(parent, segment);
+        let hash = self.state.hash_one((parent, segment.as_str()));
         let next = At::of(self.places.len());
-        let is_it = |(its, at): &(u32, At)| *its == hash && is_between(&self.places, &self.text, *at, parent, segment);
-        let child = match self.edges.entry(wide(hash), is_it, |(its, _)| wide(*its)) {
+        let is_it = |(its, at): &(u64, At)| *its == hash && is_between(&self.places, *at, parent, segment);
+        let child = match self.edges.entry(hash, is_it, |(its, _)| *its) {
             Entry::Occupied(child) => child.get().1,
             Entry::Vacant(room) => {
                 room.insert((hash, next));
-                let edge = edge_of(parent, segment, self.text.len());
-                self.text.push_str(segment);
-                self.add(edge)
+                self.add(Some(Edge { parent, segment: segment.clone() }))
             }
         };
         let last = match parent {
-            Some(parent) => self.more_of(parent).map(|it| &mut it.last),
+            Some(parent) => self.places.get_mut(parent.index()).map(|it| &mut it.last),
             None => Some(&mut self.last),
         };
         if let Some(last) = last {
@@ -165,39 +130,18 @@ impl Index {
     }
 
     fn find_child(&self, parent: Option<At>, segment: &str) -> Option<At> {
-        let hash = self.hash(parent, segment);
-        let is_it = |(its, at): &(u32, At)| *its == hash && is_between(&self.places, &self.text, *at, parent, segment);
-        self.edges.find(wide(hash), is_it).map(|(_, at)| *at)
+        let hash = self.state.hash_one((parent, segment));
+        let found = self.edges.find(hash, |(_, at)| is_between(&self.places, *at, parent, segment));
+        found.map(|(_, at)| *at)
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "half of a hash is one, too")]
-    fn hash(&self, parent: Option<At>, segment: &str) -> u32 {
-        self.state.hash_one((parent, segment)) as u32
+    fn edge(&self, at: At) -> Option<&Edge> {
+        self.places.get(at.index())?.edge.as_ref()
     }
 
-    /// The segment that leads to a place, where one does.
-    fn segment(&self, at: At) -> &str {
-        let edge = self.places.get(at.index()).and_then(|it| it.edge.as_ref());
-        edge.map(|it| it.segment(&self.text)).unwrap_or_default()
-    }
-
-    fn more(&self, at: At) -> More {
-        let more = self.places.get(at.index()).and_then(|it| it.more);
-        more.and_then(|it| self.more.get(it.index())).copied().unwrap_or_default()
-    }
-
-    fn more_of(&mut self, at: At) -> Option<&mut More> {
-        let place = self.places.get_mut(at.index())?;
-        let more = *place.more.get_or_insert_with(|| {
-            self.more.push(More::default());
-            At::of(self.more.len().saturating_sub(1))
-        });
-        self.more.get_mut(more.index())
-    }
-
-    fn branch(&mut self, at: At, field: fn(&mut More) -> &mut Option<At>) -> At {
+    fn branch(&mut self, at: At, field: fn(&mut Place) -> &mut Option<At>) -> At {
         let next = At::of(self.places.len());
-        let Some(branch) = self.more_of(at).map(field) else { return at };
+        let Some(branch) = self.places.get_mut(at.index()).map(field) else { return at };
         if let Some(branch) = *branch {
             return branch;
         }
@@ -211,19 +155,8 @@ impl Index {
         at
     }
 
-    /// All places in the order in which they were met, each behind the one that it is reached from.
-    pub(crate) fn places(&self) -> impl ExactSizeIterator<Item = At> {
-        (0..self.places.len()).map(At::of)
-    }
-
-    /// The place above, if this is under a literal segment, and the segment; none above the resource types.
-    pub(crate) fn edge(&self, at: At) -> Option<(Option<At>, &str)> {
-        let edge = self.places.get(at.index())?.edge.as_ref()?;
-        Some((edge.parent, edge.segment(&self.text)))
-    }
-
     /// The policies of a list.
-    pub(crate) fn list(&self, list: List) -> impl Iterator<Item = usize> {
+    fn list(&self, list: List) -> impl Iterator<Item = usize> {
         let all = std::iter::successors(list.0.map(|(first, _)| first), |it| *self.next.get(it.index())?);
         all.map(At::index)
     }
@@ -246,28 +179,10 @@ impl Index {
     }
 }
 
-impl Edge {
-    fn segment(self, text: &str) -> &str {
-        let [start, length] = [self.start, self.length.get()].map(|it| usize::try_from(it).unwrap_or(usize::MAX));
-        text.get(start..start.saturating_add(length)).unwrap_or_default()
-    }
-}
-
-/// An edge whose segment, which is never empty, stands at `start`. Of texts that 32 bits cannot address no set is made.
-fn edge_of(parent: Option<At>, segment: &str, start: usize) -> Option<Edge> {
-    let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    NonZeroU32::new(narrow(segment.len())).map(|length| Edge { parent, start: narrow(start), length })
-}
-
-/// A half of a hash for a table that looks at both ends of a whole one.
-fn wide(hash: u32) -> u64 {
-    u64::from(hash) << 32 | u64::from(hash)
-}
-
 /// Whether a place is where a segment leads to.
-fn is_between(places: &[Place], text: &str, at: At, parent: Option<At>, segment: &str) -> bool {
-    let edge = places.get(at.index()).and_then(|it| it.edge);
-    edge.is_some_and(|it| it.parent == parent && it.segment(text) == segment)
+fn is_between(places: &[Place], at: At, parent: Option<At>, segment: &str) -> bool {
+    let edge = places.get(at.index()).and_then(|it| it.edge.as_ref());
+    edge.is_some_and(|it| it.parent == parent && it.segment == segment)
 }
 
 impl Tree for Index {
@@ -283,8 +198,7 @@ impl Tree for Index {
     }
 
     fn standing(&self, at: At) -> Option<Standing<At, List>> {
-        let below = self.places.get(at.index())?.below;
-        let More { variable, named, exact, any, .. } = self.more(at);
+        let Place { variable, named, below, exact, any, .. } = *self.places.get(at.index())?;
         Some(Standing { variable, named, below, exact, any })
     }
 }

@@ -30,14 +30,14 @@ use std::sync::Arc;
 use crate::{
     compile::{
         document::{Document, Packer},
-        index::Index,
+        plan::Growing,
         realm::Pattern,
         set::Numbers,
         slots::Slots,
     },
     diagnostic::{Code, Diagnostic},
     source::{Source, Span},
-    syntax::{Parse, parse, parse_each},
+    syntax::{Parse, ast::Policy, parse, parse_each},
 };
 
 /// Whether the system documents are part of the set.
@@ -121,7 +121,10 @@ struct Compiler<'a> {
     given: usize,
     slots: Slots,
     documents: Vec<(Source, Arc<Document>)>,
-    realms: Index,
+    /// What the next policy is called.
+    next: u32,
+    /// Nothing where all has to be laid out once more at the end, if it can be.
+    layout: Option<Growing>,
     /// Whether all documents so far can be part of a set.
     is_whole: bool,
 }
@@ -130,8 +133,16 @@ impl<'a> Compiler<'a> {
     fn new(system: System, given: &'a [Source], own: &'a [Source]) -> Self {
         let checks = check::Checks::new(given.iter().chain(own).collect());
         let bytes = given.iter().map(|it| it.text().len()).fold(0, usize::saturating_add);
-        let (slots, realms, documents) = (Slots::default(), Index::with_room(bytes), Vec::new());
-        Self { system, checks, given: given.len(), slots, documents, realms, is_whole: true }
+        Self {
+            system,
+            checks,
+            given: given.len(),
+            slots: Slots::default(),
+            documents: Vec::new(),
+            next: 0,
+            layout: Growing::unread(bytes),
+            is_whole: true,
+        }
     }
 
     /// Reads the next document and takes it in. No tree outlives its policy's turn: those of a document would take ten times
@@ -144,7 +155,7 @@ impl<'a> Compiler<'a> {
         let mut packer = Packer::new(source.text().len());
         let mut asserting = Vec::new();
         let mut read = parse_each(source, |policy| {
-            self.realms.insert(&lower::policy(&mut self.slots, &mut packer, &policy));
+            self.take(&mut packer, &policy);
             if check::asserts_scalar(&policy) {
                 asserting.push(policy);
             }
@@ -163,19 +174,36 @@ impl<'a> Compiler<'a> {
     /// Takes in the next document, which was read before.
     fn add(&mut self, source: &Source, parse: &Parse) {
         self.is_whole &= self.checks.add(parse);
-        if self.is_whole {
-            let document = compiled(&mut self.slots, source, parse, |it| self.realms.insert(&it));
-            self.documents.push((source.clone(), document));
+        if !self.is_whole {
+            return;
         }
+        let mut packer = Packer::new(source.text().len());
+        for policy in &parse.document.policies {
+            self.take(&mut packer, policy);
+        }
+        let document = ready(packer, has_scalars(parse), &self.slots, source);
+        self.documents.push((source.clone(), document));
+    }
+
+    /// Packs a policy and lays it out.
+    fn take(&mut self, packer: &mut Packer, policy: &Policy) {
+        let realm = lower::policy(&mut self.slots, packer, policy);
+        if let Some(layout) = &mut self.layout
+            && packer.last().and_then(|it| layout.add(self.next, &realm, it, &self.slots)).is_none()
+        {
+            self.layout = None;
+        }
+        // So many that this were not true cannot be numbered, and there will be no set of them.
+        self.next = self.next.saturating_add(1);
     }
 
     fn finish(self) -> Result<PolicySet, Vec<Finding>> {
-        let Self { system, checks, given, slots, documents, realms, is_whole } = self;
+        let Self { system, checks, given, slots, documents, layout, is_whole, .. } = self;
         let findings = checks.finish(given);
         if !is_whole || findings.iter().any(|it| it.diagnostic.is_error()) {
             return Err(findings);
         }
-        laid_out(system, documents, slots, &realms).ok_or_else(|| vec![too_large(given.saturating_sub(1))])
+        laid_out(system, documents, slots, layout).ok_or_else(|| vec![too_large(given.saturating_sub(1))])
     }
 }
 
@@ -189,11 +217,14 @@ fn too_large(source: usize) -> Finding {
 /// Compiles one document and tells the realm of each of its policies.
 fn compiled(slots: &mut Slots, source: &Source, parse: &Parse, mut tell: impl FnMut(Pattern)) -> Arc<Document> {
     let mut packer = Packer::new(source.text().len());
-    let policies = &parse.document.policies;
-    for policy in policies {
+    for policy in &parse.document.policies {
         tell(lower::policy(slots, &mut packer, policy));
     }
-    ready(packer, policies.iter().any(check::asserts_scalar), slots, source)
+    ready(packer, has_scalars(parse), slots, source)
+}
+
+fn has_scalars(parse: &Parse) -> bool {
+    parse.document.policies.iter().any(check::asserts_scalar)
 }
 
 /// A document whose policies are all packed.
@@ -203,13 +234,13 @@ fn ready(packer: Packer, has_scalars: bool, slots: &Slots, source: &Source) -> A
     Arc::new(document)
 }
 
-/// A set of documents that are compiled, in any order, and the realms of their policies in the same; nothing where they are
-/// too many.
+/// A set of documents that are compiled, in any order, and the layout of their policies in the same, if there is one; nothing
+/// where they are too many.
 fn laid_out(
     system: System,
     documents: Vec<(Source, Arc<Document>)>,
     slots: Slots,
-    realms: &Index,
+    layout: Option<Growing>,
 ) -> Option<PolicySet> {
     let mut numbers = Numbers::default();
     for (at, (_, document)) in documents.iter().enumerate() {
@@ -226,6 +257,7 @@ fn laid_out(
     numbers.rename(|before| now.get(before).copied());
     let (sources, mut documents): (Vec<Source>, Vec<Arc<Document>>) = ordered.into_iter().map(|(_, it)| it).unzip();
     document::make_ready_if_few(&mut documents, &slots);
-    let plan = plan::build(&documents, &numbers, &slots, realms)?;
+    let laid = layout.and_then(|it| it.finish(&documents, &numbers, &slots));
+    let plan = laid.or_else(|| plan::build(&documents, &numbers, &slots))?;
     Some(PolicySet { sources, documents, numbers, slots, plan, system })
 }

@@ -50,6 +50,11 @@ impl Writer {
         self.0.len()
     }
 
+    /// What was put in behind so many bytes.
+    pub(super) fn behind(&self, at: usize) -> Option<&[u8]> {
+        self.0.get(at..)
+    }
+
     pub(super) fn into_bytes(mut self) -> Vec<u8> {
         self.0.shrink_to_fit();
         self.0

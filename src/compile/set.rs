@@ -174,6 +174,11 @@ impl Numbers {
         Some(first..self.next)
     }
 
+    /// The first number of each document that has policies, how many, and the index of the document; ascending.
+    pub(super) fn ranges(&self) -> impl Iterator<Item = (u32, u32, usize)> {
+        self.ranges.iter().copied()
+    }
+
     /// Calls each document by its new index; those that have none are gone.
     pub(super) fn rename(&mut self, index: impl Fn(usize) -> Option<usize>) {
         let ranges = std::mem::take(&mut self.ranges).into_iter();

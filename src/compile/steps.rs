@@ -94,7 +94,7 @@ impl<'a> Steps<'a> {
 
     /// The resource type of the realm; `tell` gets each variable with the number of its segment, and whether that is one of
     /// the local name.
-    pub(super) fn variables_of_realm(&mut self, tell: &mut impl FnMut(usize, u32, bool)) -> Option<&'a str> {
+    pub(super) fn variables_of_realm(&mut self, mut tell: impl FnMut(usize, u32, bool)) -> Option<&'a str> {
         let (resource_type, _) = self.from.realm(|segment, number, is_local| {
             if let TemplatePiece::Variable(variable) = segment {
                 tell(variable, number, is_local);

@@ -1,4 +1,4 @@
-//! A set's policies to their layout.
+//! Policies to records of a layout.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,17 +10,15 @@ use smallvec::SmallVec;
 use crate::compile::{
     catalogue::Combines,
     document::Document,
-    index::Index,
     plan::{
-        AFFIXED, KEYED, Op, PLACE_BYTES, Plan, Production, SPECIAL, Table, UNCLEAR, UNIT_BYTES, VARIABLES_MAX, WORLD,
+        AFFIXED, KEYED, Op, PLACE_BYTES, Plan, Production, SPECIAL, UNCLEAR, UNIT_BYTES, VARIABLES_MAX, WORLD,
         draft::Draft,
         hash,
         rule::{Rule, Rules, TRIED_MAX, by_part, comparison_of, keys, parted},
     },
     set::Numbers,
     slots::{Slot, Slots},
-    steps::Asks,
-    tree::{Standing, Tree},
+    steps::{Asks, Steps},
 };
 
 /// Bytes from the start of a place to its variable child, to its named root, and to its lists of units.
@@ -39,42 +37,39 @@ const OPEN: u32 = 4;
 /// Offsets of gates: of the nodes of a policy, or of what a gate joins.
 type Gates = SmallVec<[u32; 4]>;
 
-/// Lays out all policies, whose realms are in `realms` in the order of their numbers; nothing where there is more than 32
-/// bits can address.
-pub(crate) fn build(documents: &[Arc<Document>], numbers: &Numbers, slots: &Slots, realms: &Index) -> Option<Plan> {
-    let changing: BTreeSet<Slot> = documents.iter().flat_map(|it| &it.changing).copied().collect();
-    let mut plan = Plan::<Vec<u8>> { changing: changing.into_iter().collect(), ..Plan::default() };
-    plan.edges = Table::with_room(realms.places().len());
-    // Mostly the layout is somewhat less than twice as long as what is laid out; room that is not needed is given back.
-    plan.bytes.0.reserve(documents.iter().map(|it| it.size()).fold(0, usize::saturating_add).saturating_mul(2));
-    let mut builder = Builder::new(plan, documents, numbers, slots);
-    builder.plan.bytes.0.extend([0; 4]);
-    builder.gate(Op::True, 0)?;
-    builder.places(realms)?;
-    let mut plan = builder.plan;
-    plan.whole = plan.bytes.0.len();
-    plan.bytes.0.shrink_to_fit();
-    Some(plan.frozen())
-}
-
 /// Writes at the end of a layout.
 pub(super) struct Builder<'a> {
-    pub(super) plan: Plan<Vec<u8>>,
-    documents: &'a [Arc<Document>],
-    numbers: &'a Numbers,
+    pub(super) plan: &'a mut Plan<Vec<u8>>,
     slots: &'a Slots,
+    pub(super) seen: &'a mut Seen,
+}
+
+/// What a builder knows of the policies before.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
     /// The claim that was asked for last: mostly it is asked for again.
-    last: Option<(Slot, u32)>,
+    claim: Option<(Slot, u32)>,
+    /// The places on the way to the last realm: mostly the next begins with the same.
+    pub(super) way: SmallVec<[u32; 8]>,
+    /// Types of claims that gates ask for as claims, because nothing was said against that.
+    pub(super) asked: BTreeSet<Slot>,
+}
+
+/// The documents of a set, and what their policies are called.
+pub(super) struct Policies<'a> {
+    pub(super) documents: &'a [Arc<Document>],
+    pub(super) numbers: &'a Numbers,
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(
-        plan: Plan<Vec<u8>>,
-        documents: &'a [Arc<Document>],
-        numbers: &'a Numbers,
-        slots: &'a Slots,
-    ) -> Self {
-        Self { plan, documents, numbers, slots, last: None }
+    pub(super) fn new(plan: &'a mut Plan<Vec<u8>>, slots: &'a Slots, seen: &'a mut Seen) -> Self {
+        Self { plan, slots, seen }
+    }
+
+    /// Begins a layout in which nothing is yet.
+    pub(super) fn begin(&mut self) -> Option<()> {
+        self.plan.bytes.0.extend([0; 4]);
+        self.gate(Op::True, 0).map(|_| ())
     }
 
     fn here(&self) -> Option<u32> {
@@ -122,10 +117,10 @@ impl<'a> Builder<'a> {
 
     fn claim(&mut self, slot: Slot, value: &[u8]) -> Option<u32> {
         let claim_type = self.slots.claim_type(slot).as_bytes();
-        let last = self.last.filter(|(last, at)| *last == slot && self.plan.bytes.is_claim_of_value(*at, value));
+        let last = self.seen.claim.filter(|(last, at)| *last == slot && self.plan.bytes.is_claim_of_value(*at, value));
         let known = last.map(|(_, claim)| claim).or_else(|| self.plan.claim(claim_type, value));
         let claim = known.or_else(|| self.new_claim(claim_type, value))?;
-        self.last = Some((slot, claim));
+        self.seen.claim = Some((slot, claim));
         Some(claim)
     }
 
@@ -134,66 +129,12 @@ impl<'a> Builder<'a> {
         self.numbers([narrow(claim_type.len())?, narrow(value.len())?]);
         self.text(claim_type);
         self.text(value);
-        let Plan { bytes, claims, .. } = &mut self.plan;
+        let Plan { bytes, claims, .. } = &mut *self.plan;
         claims.insert(hash::claim(claim_type, value), at, |it| bytes.hash_of_claim(it).unwrap_or_default());
         Some(at)
     }
 
-    /// Each place with what stands on it behind it, so that they share a cache line.
-    fn places(&mut self, index: &Index) -> Option<()> {
-        let mut offsets = Vec::with_capacity(index.places().len());
-        // A place above stands before those under it, because it was met first.
-        for place in index.places() {
-            let edge = match index.edge(place) {
-                Some((Some(parent), segment)) => Some((*offsets.get(parent.index())?, segment)),
-                Some((None, resource_type)) => Some((WORLD, resource_type)),
-                None => None,
-            };
-            let at = self.place(edge)?;
-            offsets.push(at);
-            let Standing { below, exact, any, .. } = index.standing(place)?;
-            for (list, field) in [(below, BELOW_AT), (exact, EXACT_AT), (any, ANY_AT)] {
-                if list.is_empty() {
-                    continue;
-                }
-                let mut numbers: SmallVec<[u32; 8]> = SmallVec::new();
-                for number in index.list(list) {
-                    numbers.push(narrow(number)?);
-                }
-                let units = self.units(&numbers)?;
-                self.fill(at.checked_add(field)?, units)?;
-            }
-        }
-        for (place, at) in index.places().zip(&offsets) {
-            let Standing { variable, named, .. } = index.standing(place)?;
-            for (child, field) in [(variable, VARIABLE_AT), (named, NAMED_AT)] {
-                if let Some(child) = child {
-                    self.fill(at.checked_add(field)?, *offsets.get(child.index())?)?;
-                }
-            }
-            // One behind the other they wait for memory together; while places were laid out each would wait alone.
-            if index.edge(place).is_some() {
-                self.file(*at)?;
-            }
-        }
-        Some(())
-    }
-
-    /// A new place under another, which is found by the segment that leads to it.
-    pub(super) fn child(&mut self, parent: u32, segment: &str) -> Option<u32> {
-        let at = self.place(Some((parent, segment)))?;
-        self.file(at)?;
-        Some(at)
-    }
-
-    /// Makes that a place is found.
-    fn file(&mut self, place: u32) -> Option<()> {
-        let Plan { bytes, edges, .. } = &mut self.plan;
-        edges.insert(bytes.hash_of_edge(place)?, place, |it| bytes.hash_of_edge(it).unwrap_or_default());
-        Some(())
-    }
-
-    /// A new place, with the segment that leads to it from another, by which it is not found yet.
+    /// A new place, with the segment that leads to it from another; it is not found by that yet.
     pub(super) fn place(&mut self, edge: Option<(u32, &str)>) -> Option<u32> {
         let at = self.here()?;
         let (parent, segment) = edge.unwrap_or((WORLD, ""));
@@ -204,18 +145,11 @@ impl<'a> Builder<'a> {
     }
 
     /// The policies on one realm as units: one for each way in which its variables are the same.
-    pub(super) fn units(&mut self, numbers: &[u32]) -> Option<u32> {
-        if let [number] = numbers {
-            // Nearly every realm has one policy.
-            let mut only = Draft::new(*number);
-            self.draft(&mut only)?;
-            return self.unit(0, std::slice::from_ref(&only));
-        }
+    pub(super) fn units(&mut self, of: &Policies<'_>, numbers: &[u32]) -> Option<u32> {
         let mut all = Vec::with_capacity(numbers.len());
         for number in numbers {
-            let mut policy = Draft::new(*number);
-            self.draft(&mut policy)?;
-            all.push(policy);
+            let (document, at) = of.numbers.document(*number)?;
+            all.push(self.draft(*number, of.documents.get(document)?.steps(at)?)?);
         }
         all.sort_by(|a, b| a.bindings.cmp(&b.bindings));
         let mut next = 0;
@@ -225,11 +159,19 @@ impl<'a> Builder<'a> {
         Some(next)
     }
 
+    /// The only policy on its realm, as a unit.
+    pub(super) fn only(&mut self, number: u32, steps: Steps<'_>) -> Option<u32> {
+        let policy = self.draft(number, steps)?;
+        self.unit(0, std::slice::from_ref(&policy))
+    }
+
     /// Reads a policy and numbers its claims.
-    fn draft(&mut self, policy: &mut Draft<'a>) -> Option<()> {
-        let (document, at) = self.numbers.document(policy.number)?;
-        policy.read(self.documents.get(document)?, at)?;
-        self.claims(policy)
+    #[inline]
+    fn draft<'s>(&mut self, number: u32, steps: Steps<'s>) -> Option<Draft<'s>> {
+        let mut policy = Draft::new(number);
+        policy.read(steps)?;
+        self.claims(&mut policy)?;
+        Some(policy)
     }
 
     fn unit(&mut self, next: u32, policies: &[Draft<'_>]) -> Option<u32> {
@@ -298,7 +240,7 @@ impl<'a> Builder<'a> {
         for rule in rules {
             self.numbers([rule.gate, rule.policy, rule.place]);
         }
-        let Plan { bytes, keyed, .. } = &mut self.plan;
+        let Plan { bytes, keyed, .. } = &mut *self.plan;
         keyed.insert(hash::key(unit, claim, fact), at, |it| bytes.hash_of_key(it).unwrap_or_default());
         Some(())
     }
@@ -379,6 +321,7 @@ impl<'a> Builder<'a> {
         if !self.slots.is_fact(slot) {
             let is_changing = self.plan.changing.binary_search(&slot).is_ok();
             let Some(values) = constants.filter(|_| !is_changing) else { return self.gate(Op::Unclear, 0) };
+            self.seen.asked.insert(slot);
             let claim_type = self.slots.claim_type(slot).as_bytes();
             let claims: Gates = values.iter().map(|it| self.plan.claim(claim_type, it)).collect::<Option<_>>()?;
             return self.joined_of(Op::Claim, &claims);

@@ -6,11 +6,10 @@
 use smallvec::SmallVec;
 
 use crate::compile::{
-    document::Document,
     plan::IN_LOCAL,
     set::{Template, TemplatePiece},
     slots::Slot,
-    steps::{Asks, Says, Step},
+    steps::{Asks, Says, Step, Steps},
 };
 
 /// Each variable with the segments that it stands for.
@@ -43,13 +42,14 @@ impl<'a> Draft<'a> {
         Self { number, resource_type: "", bindings: SmallVec::new(), nodes: SmallVec::new(), asserts: SmallVec::new() }
     }
 
-    /// Reads the policy out of its document, where it stays.
-    pub(super) fn read(&mut self, document: &'a Document, at: usize) -> Option<()> {
+    /// Reads the policy where it is packed, and where its texts stay.
+    pub(super) fn read(&mut self, mut steps: Steps<'a>) -> Option<()> {
         let bindings = &mut self.bindings;
-        let (resource_type, mut steps) = document.steps(at, |variable, segment, is_local| {
+        steps.span()?;
+        self.resource_type = steps.variables_of_realm(|variable, segment, is_local| {
             bindings.push((variable, if is_local { segment | IN_LOCAL } else { segment }));
         })?;
-        self.resource_type = resource_type;
+        steps.names(|_| ())?;
         while !steps.is_at_end() {
             match steps.next()? {
                 Step::Node(asks) => self.nodes.push(asks),

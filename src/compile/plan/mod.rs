@@ -19,13 +19,14 @@
 
 mod build;
 mod draft;
+mod grow;
 pub(crate) mod hash;
 mod kept;
 mod patch;
 mod rule;
 mod table;
 
-pub(crate) use build::build;
+pub(crate) use grow::{Growing, build};
 pub(crate) use patch::patch;
 
 use std::{ops::Deref, sync::Arc};
@@ -176,11 +177,12 @@ impl<B: Deref<Target = [u8]>> Plan<B> {
     /// The place of a segment under another.
     #[inline]
     pub(crate) fn edge(&self, parent: u32, segment: &str) -> Option<u32> {
-        self.edges.find(hash::edge(parent, segment.as_bytes()), |at| {
-            self.bytes.numbers(at).is_some_and(|[own, length]| {
-                own == parent && self.bytes.have(at.saturating_add(PLACE_BYTES), length, segment.as_bytes())
-            })
-        })
+        self.edge_of(hash::edge(parent, segment.as_bytes()), parent, segment)
+    }
+
+    #[inline]
+    fn edge_of(&self, hash: u64, parent: u32, segment: &str) -> Option<u32> {
+        self.edges.find(hash, |at| self.bytes.is_child(at, parent, segment))
     }
 
     #[inline]
@@ -331,6 +333,14 @@ impl Unit {
 }
 
 impl<B: Deref<Target = [u8]>> Bytes<B> {
+    /// Whether the place at an offset is that of a segment under another.
+    #[inline]
+    fn is_child(&self, at: u32, parent: u32, segment: &str) -> bool {
+        self.numbers(at).is_some_and(|[own, length]| {
+            own == parent && self.have(at.saturating_add(PLACE_BYTES), length, segment.as_bytes())
+        })
+    }
+
     /// What the place at an offset is found by.
     fn hash_of_edge(&self, at: u32) -> Option<u64> {
         let [parent, length] = self.numbers(at)?;

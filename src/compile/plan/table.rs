@@ -27,19 +27,14 @@ struct Slot {
 impl Table<Vec<u8>> {
     /// With room for so many, so that it need not grow for them.
     pub(super) fn with_room(count: usize) -> Self {
-        let slots = count.saturating_mul(2).next_power_of_two().max(ROOM_MIN);
-        Self { slots: vec![0; slots.saturating_mul(SLOT_BYTES)], used: 0 }
+        Self { slots: vec![0; Self::slots_for(count).saturating_mul(SLOT_BYTES)], used: 0 }
     }
 
     /// Files an offset, which is not 0, under its hash; `rehash` gives the hash of what stands at an offset.
     pub(super) fn insert(&mut self, hash: u64, offset: u32, rehash: impl Fn(u32) -> u64) {
         let room = self.all().len();
         if room < self.used.saturating_add(1).saturating_mul(2) {
-            let old = std::mem::replace(self, Self::with_room(room));
-            for it in old.all().iter().map(|it| Slot::read(*it)).filter(|it| it.offset != 0) {
-                self.place(rehash(it.offset), it.offset);
-            }
-            self.used = old.used;
+            self.resize(room, rehash);
         }
         self.place(hash, offset);
         self.used = self.used.saturating_add(1);
@@ -51,6 +46,25 @@ impl Table<Vec<u8>> {
         if let Some(slot) = free.and_then(|at| slots.get_mut(at)) {
             *slot = Slot { tag: tag(hash), offset }.bytes();
         }
+    }
+
+    /// Gives back room for far more than there is; `rehash` as for `insert`.
+    pub(super) fn fit(&mut self, rehash: impl Fn(u32) -> u64) {
+        if Self::slots_for(self.used) < self.all().len() {
+            self.resize(self.used, rehash);
+        }
+    }
+
+    fn slots_for(count: usize) -> usize {
+        count.saturating_mul(2).next_power_of_two().max(ROOM_MIN)
+    }
+
+    fn resize(&mut self, count: usize, rehash: impl Fn(u32) -> u64) {
+        let old = std::mem::replace(self, Self::with_room(count));
+        for it in old.all().iter().map(|it| Slot::read(*it)).filter(|it| it.offset != 0) {
+            self.place(rehash(it.offset), it.offset);
+        }
+        self.used = old.used;
     }
 
     pub(super) fn frozen(self) -> Table {
