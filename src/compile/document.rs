@@ -19,7 +19,6 @@ use crate::{
         steps::{Asks, Record, Says, Step, Steps},
     },
     source::Span,
-    syntax::ast::{Piece, Value},
 };
 
 /// Bytes of a packed policy from which it stays unpacked beside: some twenty rules, whose unpacking would be most of what a
@@ -61,13 +60,6 @@ pub(super) struct Packer {
     nodes: usize,
 }
 
-/// Who asserts claims of which type, and where a person would look for that.
-pub(super) struct By {
-    pub(super) node: usize,
-    pub(super) slot: Slot,
-    pub(super) offset: usize,
-}
-
 impl Packer {
     /// For a text of so many bytes.
     pub(super) fn new(bytes: usize) -> Self {
@@ -87,64 +79,68 @@ impl Packer {
         variables.names().iter().for_each(|it| self.out.text(it));
     }
 
-    /// The policy that was packed last.
-    pub(super) fn last(&self) -> Option<Steps<'_>> {
-        let (starts, _) = self.starts.as_chunks::<START_BYTES>();
-        let start = usize::try_from(u32::from_le_bytes(*starts.last()?)).ok()?;
-        Some(Steps::new(self.out.behind(start)?, &self.comparisons))
+    /// Packs what comes next of it.
+    pub(super) fn step(&mut self, step: &Step<'_>) {
+        match step {
+            Step::Node(asks) => {
+                self.asks(asks);
+                self.nodes = self.nodes.saturating_add(1);
+            }
+            Step::Asserts { node, slot, offset, value } => {
+                let (record, is_constant) = match value {
+                    Says::Value(template) => (Record::Value, template.constant().is_some()),
+                    Says::Reference(_) => (Record::Reference, false),
+                };
+                self.record(record);
+                self.out.number(self.nodes.saturating_sub(*node));
+                self.out.number(slot.0);
+                self.out.number(offset.saturating_sub(self.start));
+                match value {
+                    Says::Value(template) => self.out.template(template),
+                    Says::Reference(fact) => self.out.number(fact.0),
+                }
+                if !is_constant && let Err(at) = self.changing.binary_search(slot) {
+                    self.changing.insert(at, *slot);
+                }
+            }
+        }
     }
 
-    /// A node that is true when all of the inputs are, or one of them.
-    pub(super) fn joined(&mut self, is_all: bool, inputs: &[usize]) -> usize {
-        self.record(if is_all { Record::All } else { Record::Any });
+    fn asks(&mut self, asks: &Asks<'_>) {
+        match asks {
+            Asks::All(inputs) => self.joined(Record::All, inputs),
+            Asks::Any(inputs) => self.joined(Record::Any, inputs),
+            Asks::Equal { slot, span, values } => {
+                self.record(Record::Equal);
+                self.out.number(slot.0);
+                self.out.number(span.start.saturating_sub(self.start));
+                self.out.number(span.end.saturating_sub(span.start));
+                self.out.number(values.len());
+                values.iter().for_each(|it| self.out.template(it));
+            }
+            Asks::Compare(comparison) => {
+                self.record(Record::Compare);
+                self.out.number(self.comparisons.len());
+                self.comparisons.push(Arc::clone(comparison));
+            }
+        }
+    }
+
+    fn joined(&mut self, record: Record, inputs: &[usize]) {
+        self.record(record);
         self.out.number(inputs.len());
         for input in inputs {
             self.out.number(self.nodes.saturating_sub(*input));
         }
-        self.node()
     }
 
-    /// A node that is true of facts or claims with one of these values.
-    pub(super) fn equal(&mut self, slot: Slot, span: Span, values: &[Value], variables: &Variables) -> usize {
-        self.record(Record::Equal);
-        self.out.number(slot.0);
-        self.span(span);
-        self.out.number(values.len());
-        for value in values {
-            self.value(value, variables);
-        }
-        self.node()
+    fn record(&mut self, record: Record) {
+        self.out.number(record.number());
     }
 
-    /// A node that is true when a comparison of any other kind is.
-    pub(super) fn comparison(&mut self, comparison: Comparison) -> usize {
-        self.record(Record::Compare);
-        let number = self.comparisons.len();
-        self.out.number(number);
-        self.comparisons.push(Arc::new(Comparison { number: Some(number), ..comparison }));
-        self.node()
-    }
-
-    /// A value that a node asserts.
-    pub(super) fn asserted(&mut self, by: &By, value: &Value, variables: &Variables) {
-        self.assertion(Record::Value, by, value.constant().is_some());
-        self.value(value, variables);
-    }
-
-    /// A fact whose values a node asserts.
-    pub(super) fn reference(&mut self, by: &By, fact: Slot) {
-        self.assertion(Record::Reference, by, false);
-        self.out.number(fact.0);
-    }
-
-    fn assertion(&mut self, record: Record, by: &By, is_constant: bool) {
-        self.record(record);
-        self.out.number(self.nodes.saturating_sub(by.node));
-        self.out.number(by.slot.0);
-        self.out.number(by.offset.saturating_sub(self.start));
-        if !is_constant && let Err(at) = self.changing.binary_search(&by.slot) {
-            self.changing.insert(at, by.slot);
-        }
+    /// How many comparisons were packed that are more than equality with a few texts.
+    pub(super) fn comparisons(&self) -> usize {
+        self.comparisons.len()
     }
 
     pub(super) fn finish(self, has_scalars: bool) -> Document {
@@ -153,33 +149,6 @@ impl Packer {
         comparisons.shrink_to_fit();
         let (packed, starts) = (out.into_bytes().into(), starts.into());
         Document { packed, starts, comparisons, ready: Vec::new(), changing, has_scalars }
-    }
-
-    fn node(&mut self) -> usize {
-        let node = self.nodes;
-        self.nodes = self.nodes.saturating_add(1);
-        node
-    }
-
-    fn record(&mut self, record: Record) {
-        self.out.number(record.number());
-    }
-
-    /// Of something within the policy.
-    fn span(&mut self, span: Span) {
-        self.out.number(span.start.saturating_sub(self.start));
-        self.out.number(span.end.saturating_sub(span.start));
-    }
-
-    /// A value whose variables are all bound.
-    fn value(&mut self, value: &Value, variables: &Variables) {
-        self.out.number(value.pieces.len());
-        for piece in &value.pieces {
-            match piece {
-                Piece::Text(text) => self.out.literal(text),
-                Piece::Variable(name) => self.out.variable(variables.find(&name.text).unwrap_or(usize::MAX / 2)),
-            }
-        }
     }
 }
 
@@ -300,7 +269,7 @@ impl Step<'_> {
                 let test = Test::Equal(values.iter().map(Template::owned).collect::<Option<_>>()?);
                 add(nodes, Gate::Compare(Arc::new(Comparison::new(slots, slot, test, span))));
             }
-            Self::Node(Asks::Compare(comparison)) => add(nodes, Gate::Compare(Arc::clone(comparison))),
+            Self::Node(Asks::Compare(comparison)) => add(nodes, Gate::Compare(comparison)),
             Self::Asserts { node, slot, offset, value } => {
                 let value = match value {
                     Says::Value(value) => Asserted::Value(value.owned()?),

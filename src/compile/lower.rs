@@ -1,32 +1,44 @@
 //! Trees to packed policies.
 
-use smallvec::SmallVec;
+use std::sync::Arc;
+
+use smallvec::{SmallVec, smallvec};
 
 use crate::{
     compile::{
         condition::{Comparison, Test},
-        document::{By, Packer},
+        document::Packer,
         realm::{Pattern, Variables},
+        set::{Template, TemplatePiece},
         slots::Slots,
+        steps::{Asks, Says, Step},
     },
     syntax::ast,
 };
 
-/// Packs a policy behind those before it in its document; what comes back is its realm.
-pub(super) fn policy(slots: &mut Slots, packer: &mut Packer, policy: &ast::Policy) -> Pattern {
+/// Packs a policy behind those before it in its document, and tells each step of it; what comes back is its realm.
+pub(super) fn policy<'a>(
+    slots: &mut Slots,
+    packer: &mut Packer,
+    policy: &'a ast::Policy,
+    tell: impl FnMut(Step<'a>),
+) -> Pattern {
     let mut variables = Variables::default();
     let realm = Pattern::of_realm(&policy.realm, &mut variables);
     packer.policy(policy.span, &realm, &variables);
-    let root = packer.joined(true, &[]);
-    let mut lowering = Lowering { slots, variables: &variables, packer };
+    let mut lowering = Lowering { slots, variables: &variables, packer, tell, nodes: 0 };
+    let root = lowering.node(Asks::All(SmallVec::new()));
     lowering.block(&policy.block, root, Place::Realm);
     realm
 }
 
-struct Lowering<'a> {
-    slots: &'a mut Slots,
-    variables: &'a Variables,
-    packer: &'a mut Packer,
+struct Lowering<'v, F> {
+    slots: &'v mut Slots,
+    variables: &'v Variables,
+    packer: &'v mut Packer,
+    tell: F,
+    /// How many nodes there are.
+    nodes: usize,
 }
 
 /// What stands around a claim.
@@ -37,8 +49,20 @@ enum Place {
     Rule(usize),
 }
 
-impl Lowering<'_> {
-    fn block(&mut self, block: &ast::Block, node: usize, place: Place) {
+impl<'a, F: FnMut(Step<'a>)> Lowering<'_, F> {
+    fn node(&mut self, asks: Asks<'a>) -> usize {
+        self.step(Step::Node(asks));
+        let node = self.nodes;
+        self.nodes = self.nodes.saturating_add(1);
+        node
+    }
+
+    fn step(&mut self, step: Step<'a>) {
+        self.packer.step(&step);
+        (self.tell)(step);
+    }
+
+    fn block(&mut self, block: &'a ast::Block, node: usize, place: Place) {
         for item in &block.items {
             match item {
                 ast::Item::Claim(claim) => self.claim(claim, node, place),
@@ -51,61 +75,86 @@ impl Lowering<'_> {
                 }
                 ast::Item::Rule(rule) => {
                     let condition = self.expr(&rule.condition);
-                    let both = self.packer.joined(true, &[node, condition]);
+                    let both = self.node(Asks::All(smallvec![node, condition]));
                     self.block(&rule.block, both, Place::Rule(rule.span.start));
                 }
             }
         }
     }
 
-    fn expr(&mut self, expr: &ast::Expr) -> usize {
+    fn expr(&mut self, expr: &'a ast::Expr) -> usize {
         match expr {
             ast::Expr::Group(inner, _) => self.expr(inner),
-            ast::Expr::And(parts) => self.joined(true, parts),
-            ast::Expr::Or(parts) => self.joined(false, parts),
+            ast::Expr::And(parts) => {
+                let inputs = self.inputs(parts);
+                self.node(Asks::All(inputs))
+            }
+            ast::Expr::Or(parts) => {
+                let inputs = self.inputs(parts);
+                self.node(Asks::Any(inputs))
+            }
             ast::Expr::Comparison(comparison) => self.comparison(comparison),
         }
     }
 
-    fn joined(&mut self, is_all: bool, parts: &[ast::Expr]) -> usize {
-        let inputs: SmallVec<[usize; 4]> = parts.iter().map(|it| self.expr(it)).collect();
-        self.packer.joined(is_all, &inputs)
+    fn inputs(&mut self, parts: &'a [ast::Expr]) -> SmallVec<[usize; 2]> {
+        parts.iter().map(|it| self.expr(it)).collect()
     }
 
-    fn comparison(&mut self, comparison: &ast::Comparison) -> usize {
+    fn comparison(&mut self, comparison: &'a ast::Comparison) -> usize {
         let issuer = comparison.issuer.as_ref().map(|it| it.text.as_str());
         let slot = self.slots.intern(issuer, &comparison.claim_type.text);
         let is_fact = self.slots.is_fact(slot);
         if self.is_looked_up(comparison) {
-            return self.packer.equal(slot, comparison.span, &comparison.values, self.variables);
+            let mut values = SmallVec::new();
+            for value in &comparison.values {
+                values.push(self.template(value));
+            }
+            return self.node(Asks::Equal { slot, span: comparison.span, values });
         }
         let test = Test::new(comparison.operator, &comparison.values, self.variables);
         // A claim that rules assert may only be asked what more claims cannot make false.
         let is_monotone = !matches!(test, Test::NotEqual(_) | Test::Ordered(..));
         let test = if is_fact || is_monotone { test } else { Test::Never };
-        self.packer.comparison(Comparison::new(self.slots, slot, test, comparison.span))
+        let number = Some(self.packer.comparisons());
+        let comparison = Comparison { number, ..Comparison::new(self.slots, slot, test, comparison.span) };
+        self.node(Asks::Compare(Arc::new(comparison)))
     }
 
-    fn claim(&mut self, claim: &ast::Claim, node: usize, place: Place) {
+    fn claim(&mut self, claim: &'a ast::Claim, node: usize, place: Place) {
         let slot = self.slots.intern(None, &claim.claim_type.text);
         let offset = match place {
             Place::Rule(offset) | Place::Block(offset) => offset,
             Place::Realm => claim.span.start,
         };
-        let by = By { node, slot, offset };
         for asserted in &claim.asserted {
             match asserted {
                 ast::Asserted::Value(value) if self.is_bound(value) => {
-                    self.packer.asserted(&by, value, self.variables);
+                    let value = Says::Value(self.template(value));
+                    self.step(Step::Asserts { node, slot, offset, value });
                 }
                 // A variable that the realm does not bind was refused by the reader; it asserts nothing.
                 ast::Asserted::Value(_) => (),
                 ast::Asserted::Reference { issuer, claim_type, .. } => {
                     let fact = self.slots.intern(Some(&issuer.text), &claim_type.text);
-                    self.packer.reference(&by, fact);
+                    self.step(Step::Asserts { node, slot, offset, value: Says::Reference(fact) });
                 }
             }
         }
+    }
+
+    /// A value whose variables are all bound.
+    fn template(&self, value: &'a ast::Value) -> Template<&'a [u8]> {
+        let mut pieces = SmallVec::new();
+        for piece in &value.pieces {
+            pieces.push(match piece {
+                ast::Piece::Text(text) => TemplatePiece::Text(text.as_bytes()),
+                ast::Piece::Variable(name) => {
+                    TemplatePiece::Variable(self.variables.find(&name.text).unwrap_or(usize::MAX / 2))
+                }
+            });
+        }
+        Template { pieces }
     }
 
     fn is_bound(&self, value: &ast::Value) -> bool {

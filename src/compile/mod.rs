@@ -30,7 +30,7 @@ use std::sync::Arc;
 use crate::{
     compile::{
         document::{Document, Packer},
-        plan::Growing,
+        plan::{Draft, Growing},
         realm::Pattern,
         set::Numbers,
         slots::Slots,
@@ -187,9 +187,12 @@ impl<'a> Compiler<'a> {
 
     /// Packs a policy and lays it out.
     fn take(&mut self, packer: &mut Packer, policy: &Policy) {
-        let realm = lower::policy(&mut self.slots, packer, policy);
+        let realm;
+        let mut draft = Draft::new(self.next);
+        realm = lower::policy(&mut self.slots, packer, policy, |step| draft.step(step));
+        draft.of_realm(&realm);
         if let Some(layout) = &mut self.layout
-            && packer.last().and_then(|it| layout.add(self.next, &realm, it, &self.slots)).is_none()
+            && layout.add(&realm, &mut draft, &self.slots).is_none()
         {
             self.layout = None;
         }
@@ -218,7 +221,7 @@ fn too_large(source: usize) -> Finding {
 fn compiled(slots: &mut Slots, source: &Source, parse: &Parse, mut tell: impl FnMut(Pattern)) -> Arc<Document> {
     let mut packer = Packer::new(source.text().len());
     for policy in &parse.document.policies {
-        tell(lower::policy(slots, &mut packer, policy));
+        tell(lower::policy(slots, &mut packer, policy, |_| ()));
     }
     ready(packer, has_scalars(parse), slots, source)
 }

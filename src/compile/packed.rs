@@ -41,18 +41,13 @@ impl Writer {
     }
 
     /// Only they.
-    pub(super) fn bytes(&mut self, text: &str) {
-        self.0.extend_from_slice(text.as_bytes());
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
     }
 
     /// Where the next goes.
     pub(super) fn at(&self) -> usize {
         self.0.len()
-    }
-
-    /// What was put in behind so many bytes.
-    pub(super) fn behind(&self, at: usize) -> Option<&[u8]> {
-        self.0.get(at..)
     }
 
     pub(super) fn into_bytes(mut self) -> Vec<u8> {

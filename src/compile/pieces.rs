@@ -42,17 +42,17 @@ impl Writer {
         self.number(parts.len());
         for part in parts {
             match part {
-                Part::Literal(text) => self.literal(text),
+                Part::Literal(text) => self.literal(text.as_bytes()),
                 Part::Variable(number) => self.variable(*number),
             }
         }
     }
 
-    fn template(&mut self, template: &Template) {
+    pub(super) fn template<T: AsRef<[u8]>>(&mut self, template: &Template<T>) {
         self.number(template.pieces.len());
         for piece in &template.pieces {
             match piece {
-                TemplatePiece::Text(text) => self.literal(text),
+                TemplatePiece::Text(text) => self.literal(text.as_ref()),
                 TemplatePiece::Variable(number) => self.variable(*number),
             }
         }
@@ -91,7 +91,7 @@ impl Writer {
     fn of_text(&mut self, operator: Operator, text: &str) {
         self.operator(Some(operator));
         self.number(1);
-        self.literal(text);
+        self.literal(text.as_bytes());
     }
 
     /// None is behind the last of all.
@@ -100,12 +100,12 @@ impl Writer {
         self.number(at.unwrap_or(Operator::ALL.len()));
     }
 
-    pub(super) fn literal(&mut self, text: &str) {
+    fn literal(&mut self, text: &[u8]) {
         self.number(text.len().saturating_mul(2));
         self.bytes(text);
     }
 
-    pub(super) fn variable(&mut self, number: usize) {
+    fn variable(&mut self, number: usize) {
         self.number(number.saturating_mul(2).saturating_add(1));
     }
 }

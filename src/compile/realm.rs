@@ -97,6 +97,18 @@ impl Pattern {
         Self { resource_type: realm.resource_type.text.clone(), namespace, local }
     }
 
+    /// Tells each variable with the number of its segment, and whether that is one of the local name.
+    pub(crate) fn variables(&self, mut tell: impl FnMut(usize, u32, bool)) {
+        let named = if let LocalPattern::Named(parts) = &self.local { parts.as_slice() } else { &[] };
+        for (parts, is_local) in [(self.namespace.as_slice(), false), (named, true)] {
+            for (number, part) in (0_u32..).zip(parts) {
+                if let Part::Variable(variable) = part {
+                    tell(*variable, number, is_local);
+                }
+            }
+        }
+    }
+
     /// The realm right of `fqnMatch`; none where the value is no realm, or a variable of it is not bound.
     pub(crate) fn of_value(value: &Value, variables: &Variables) -> Option<Self> {
         let mut text = String::new();

@@ -54,7 +54,7 @@ pub(crate) enum Asks<'a> {
     All(SmallVec<[usize; 2]>),
     Any(SmallVec<[usize; 2]>),
     Equal { slot: Slot, span: Span, values: SmallVec<[Template<&'a [u8]>; 1]> },
-    Compare(&'a Arc<Comparison>),
+    Compare(Arc<Comparison>),
 }
 
 /// What a node asserts, as [`Asserted`].
@@ -132,7 +132,7 @@ impl<'a> Steps<'a> {
                 }
                 Asks::Equal { slot, span, values }
             }
-            Record::Compare => Asks::Compare(self.comparisons.get(self.from.number()?)?),
+            Record::Compare => Asks::Compare(Arc::clone(self.comparisons.get(self.from.number()?)?)),
             Record::Value | Record::Reference => {
                 let node = self.nodes.checked_sub(self.from.number()?)?;
                 let slot = Slot(self.from.number()?);

@@ -1,5 +1,7 @@
 //! Text to realm: in a document, at the right of `fqnMatch`, and in values such as those of `package.allow`.
 
+use smol_str::SmolStr;
+
 use crate::{
     diagnostic::{Code, Diagnostic, printable::short},
     limits::{FQN_BYTES_MAX, FQN_SEGMENTS_MAX},
@@ -9,7 +11,7 @@ use crate::{
         character::{find_doubled, is_invisible, is_letter, is_made_of},
         fqn::Segments,
         suggest::closest,
-        vocabulary::RESOURCE_TYPES,
+        vocabulary::{self, RESOURCE_TYPES},
     },
 };
 
@@ -255,10 +257,10 @@ fn bad_character(part: Part<'_>, c: char) -> Box<Diagnostic> {
 }
 
 fn resource_type(part: Part<'_>) -> Result<Name> {
-    let known = RESOURCE_TYPES.iter().map(|it| it.name);
-    if known.clone().any(|it| it == part.text) {
-        return Ok(part.name());
+    if let Some(known) = vocabulary::resource_type(part.text) {
+        return Ok(Name { text: SmolStr::new_static(known.name), span: part.span() });
     }
+    let known = RESOURCE_TYPES.iter().map(|it| it.name);
     let message = format!("no resource type `{}`", short(part.text));
     let error = part.error(Code::UnknownResourceType, message, "not a resource type");
     Err(match closest(part.text, known.clone()) {

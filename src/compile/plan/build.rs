@@ -18,7 +18,7 @@ use crate::compile::{
     },
     set::Numbers,
     slots::{Slot, Slots},
-    steps::{Asks, Steps},
+    steps::Asks,
 };
 
 /// Bytes from the start of a place to its variable child, to its named root, and to its lists of units.
@@ -102,6 +102,7 @@ impl<'a> Builder<'a> {
 
     /// Numbers the claims that a policy asserts as they stand or asks for.
     fn claims(&mut self, policy: &mut Draft<'_>) -> Option<()> {
+        policy.order();
         let mut asserts = policy.asserts.iter_mut().peekable();
         for (at, node) in policy.nodes.iter().enumerate() {
             while let Some(it) = asserts.next_if(|it| it.node == at) {
@@ -149,7 +150,10 @@ impl<'a> Builder<'a> {
         let mut all = Vec::with_capacity(numbers.len());
         for number in numbers {
             let (document, at) = of.numbers.document(*number)?;
-            all.push(self.draft(*number, of.documents.get(document)?.steps(at)?)?);
+            let mut policy = Draft::new(*number);
+            policy.read(of.documents.get(document)?.steps(at)?)?;
+            self.claims(&mut policy)?;
+            all.push(policy);
         }
         all.sort_by(|a, b| a.bindings.cmp(&b.bindings));
         let mut next = 0;
@@ -160,18 +164,9 @@ impl<'a> Builder<'a> {
     }
 
     /// The only policy on its realm, as a unit.
-    pub(super) fn only(&mut self, number: u32, steps: Steps<'_>) -> Option<u32> {
-        let policy = self.draft(number, steps)?;
-        self.unit(0, std::slice::from_ref(&policy))
-    }
-
-    /// Reads a policy and numbers its claims.
-    #[inline]
-    fn draft<'s>(&mut self, number: u32, steps: Steps<'s>) -> Option<Draft<'s>> {
-        let mut policy = Draft::new(number);
-        policy.read(steps)?;
-        self.claims(&mut policy)?;
-        Some(policy)
+    pub(super) fn only(&mut self, policy: &mut Draft<'_>) -> Option<u32> {
+        self.claims(policy)?;
+        self.unit(0, std::slice::from_ref(policy))
     }
 
     fn unit(&mut self, next: u32, policies: &[Draft<'_>]) -> Option<u32> {

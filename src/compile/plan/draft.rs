@@ -1,4 +1,4 @@
-//! One policy on its way from its document into the layout: what it says, where its document has it.
+//! One policy on its way from its document into the layout: what it says, in the words of its text or of what it is packed in.
 //!
 //! A large set is made of small policies, so what one of them takes is room for one rule with one condition, and more only
 //! where it says more.
@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use crate::compile::{
     plan::IN_LOCAL,
+    realm::Pattern,
     set::{Template, TemplatePiece},
     slots::Slot,
     steps::{Asks, Says, Step, Steps},
@@ -16,13 +17,13 @@ use crate::compile::{
 pub(super) type Bindings = SmallVec<[(usize, u32); 1]>;
 
 /// A policy that is being laid out.
-pub(super) struct Draft<'a> {
+pub(crate) struct Draft<'a> {
     pub(super) number: u32,
     pub(super) resource_type: &'a str,
     pub(super) bindings: Bindings,
     // As in `Policy`.
     pub(super) nodes: SmallVec<[Asks<'a>; 3]>,
-    // INVARIANT (order): ascending by node, those of a node in the order of the text.
+    // Once it is laid out ascending by node, those of a node in the order of the text.
     pub(super) asserts: SmallVec<[Claimed<'a>; 1]>,
 }
 
@@ -37,8 +38,8 @@ pub(super) struct Claimed<'a> {
 }
 
 impl<'a> Draft<'a> {
-    /// Of a policy that is still to be read.
-    pub(super) fn new(number: u32) -> Self {
+    /// Of a policy that is still to be taken.
+    pub(crate) fn new(number: u32) -> Self {
         Self { number, resource_type: "", bindings: SmallVec::new(), nodes: SmallVec::new(), asserts: SmallVec::new() }
     }
 
@@ -51,17 +52,35 @@ impl<'a> Draft<'a> {
         })?;
         steps.names(|_| ())?;
         while !steps.is_at_end() {
-            match steps.next()? {
-                Step::Node(asks) => self.nodes.push(asks),
-                Step::Asserts { node, slot, offset, value } => {
-                    self.asserts.push(Claimed { node, slot, offset, value, claim: None });
-                }
+            self.step(steps.next()?);
+        }
+        Some(())
+    }
+
+    /// Takes the realm, which is the policy's own.
+    pub(crate) fn of_realm(&mut self, realm: &'a Pattern) {
+        self.resource_type = &realm.resource_type;
+        realm.variables(|variable, segment, is_local| {
+            self.bindings.push((variable, if is_local { segment | IN_LOCAL } else { segment }));
+        });
+    }
+
+    /// Takes what comes next.
+    #[inline]
+    pub(crate) fn step(&mut self, step: Step<'a>) {
+        match step {
+            Step::Node(asks) => self.nodes.push(asks),
+            Step::Asserts { node, slot, offset, value } => {
+                self.asserts.push(Claimed { node, slot, offset, value, claim: None });
             }
         }
+    }
+
+    /// Orders what it asserts, once all was taken: a block asserts more behind what is within it.
+    pub(super) fn order(&mut self) {
         if self.asserts.len() > 1 {
             self.asserts.sort_by_key(|it| it.node);
         }
-        Some(())
     }
 }
 

@@ -13,12 +13,12 @@ use crate::compile::{
     plan::{
         Plan, Table, Unit, WORLD,
         build::{ANY_AT, BELOW_AT, Builder, EXACT_AT, NAMED_AT, Policies, Seen, VARIABLE_AT},
+        draft::Draft,
         hash,
     },
     realm::{LocalPattern, Part, Pattern},
     set::Numbers,
     slots::{Slot, Slots},
-    steps::Steps,
 };
 
 /// Bytes of an ordinary text for each realm in it; room is made for so many.
@@ -45,7 +45,9 @@ pub(crate) fn build(documents: &[Arc<Document>], numbers: &Numbers, slots: &Slot
         for at in 0..count {
             let at_document = usize::try_from(at).ok()?;
             let (_, realm) = of.realm(at_document)?;
-            growing.add(first.checked_add(at)?, &realm, of.steps(at_document)?, slots)?;
+            let mut policy = Draft::new(first.checked_add(at)?);
+            policy.read(of.steps(at_document)?)?;
+            growing.add(&realm, &mut policy, slots)?;
         }
     }
     growing.finish(documents, numbers, slots)
@@ -75,16 +77,16 @@ impl Growing {
         Self::new(bytes, Vec::new())
     }
 
-    /// Lays out a policy, of which `steps` is to be read from the start.
-    pub(crate) fn add(&mut self, number: u32, realm: &Pattern, steps: Steps<'_>, slots: &Slots) -> Option<()> {
+    /// Lays out a policy.
+    pub(crate) fn add(&mut self, realm: &Pattern, policy: &mut Draft<'_>, slots: &Slots) -> Option<()> {
         let mut builder = Builder::new(&mut self.plan, slots, &mut self.seen);
         let (place, field) = builder.list(realm)?;
         let at = place.checked_add(field)?;
         if builder.plan.bytes.u32(at)? != 0 {
-            self.more.entry((place, field)).or_default().push(number);
+            self.more.entry((place, field)).or_default().push(policy.number);
             return Some(());
         }
-        let unit = builder.only(number, steps)?;
+        let unit = builder.only(policy)?;
         builder.fill(at, unit)
     }
 

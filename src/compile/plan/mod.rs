@@ -26,6 +26,7 @@ mod patch;
 mod rule;
 mod table;
 
+pub(crate) use draft::Draft;
 pub(crate) use grow::{Growing, build};
 pub(crate) use patch::patch;
 
