@@ -30,6 +30,7 @@ fn case(path: &Path) -> Result<()> {
     let folder = path.parent().unwrap();
     let code = folder.file_name().unwrap().to_str().unwrap().split('-').next().unwrap();
     let (sources, parsed) = documents(folder);
+    in_one_go(&sources, &parsed);
     let mut findings = findings(&sources, &parsed);
     findings.extend(lint::lint(&sources, &parsed, System::Included));
     assert!(findings.iter().any(|it| it.diagnostic.code.code() == code), "no {code} in {findings:?}");
@@ -42,6 +43,16 @@ fn case(path: &Path) -> Result<()> {
     let expected = std::env::current_dir()?.join(path.with_extension("expected"));
     expect_file![expected].assert_eq(&String::from_utf8(actual)?);
     Ok(())
+}
+
+/// Reading and compiling one policy after the other comes to the same as reading everything first.
+fn in_one_go(sources: &[Source], parsed: &[Parse]) {
+    // What is no text was replaced by some.
+    if sources.iter().zip(parsed).all(|(source, parsed)| parse(source) == *parsed) {
+        let [one_by_one, after_all] =
+            [compile(sources, System::Included), compile_parsed(sources, parsed, System::Included)];
+        assert_eq!(one_by_one.map(|it| it.layout_bytes()), after_all.map(|it| it.layout_bytes()));
+    }
 }
 
 /// The documents of a folder in order of name, and what reading them gave.

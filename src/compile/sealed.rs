@@ -39,7 +39,7 @@ use crate::{
 const MAGIC: [u8; 8] = *b"ghpolset";
 
 /// Grows whenever the same bytes would be read in another way; a test holds the bytes of a known set to it.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What each section begins at a multiple of: a line of the processor's cache.
 const ALIGNMENT: usize = 64;

@@ -240,11 +240,11 @@ impl Node {
 }
 
 impl<T> Template<T> {
-    /// Its only text, none where it is empty; nothing where a variable is in it.
-    fn only(&self) -> Option<Option<&T>> {
+    /// What its only text is as another type, `empty` where it has none; nothing where a variable is in it.
+    fn constant_as<'s, U>(&'s self, empty: U, text_as: impl FnOnce(&'s T) -> U) -> Option<U> {
         match self.pieces.as_slice() {
-            [] => Some(None),
-            [TemplatePiece::Text(text)] => Some(Some(text)),
+            [] => Some(empty),
+            [TemplatePiece::Text(text)] => Some(text_as(text)),
             [TemplatePiece::Text(_) | TemplatePiece::Variable(_), ..] => None,
         }
     }
@@ -253,7 +253,7 @@ impl<T> Template<T> {
 impl<'a> Template<&'a [u8]> {
     /// The text, where no variable is in it.
     pub(crate) fn constant(&self) -> Option<&'a [u8]> {
-        Some(self.only()?.copied().unwrap_or_default())
+        self.constant_as(b"", |it| *it)
     }
 
     /// The same with its own text.
@@ -269,7 +269,7 @@ impl<'a> Template<&'a [u8]> {
 impl Template {
     /// The text, where no variable is in it.
     pub(crate) fn constant(&self) -> Option<&str> {
-        Some(self.only()?.map_or("", SmolStr::as_str))
+        self.constant_as("", SmolStr::as_str)
     }
 
     /// The text, its variables replaced by what they are bound to. What a variable is bound to is text and is never

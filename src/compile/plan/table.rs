@@ -147,7 +147,7 @@ fn places(hash: u64, slots: usize) -> impl Iterator<Item = usize> {
 
 #[cfg(test)]
 mod tests {
-    use crate::compile::plan::table::Table;
+    use crate::compile::plan::table::{ROOM_MIN, SLOT_BYTES, Table};
 
     #[test]
     fn what_was_filed_is_found_and_nothing_else() {
@@ -162,6 +162,13 @@ mod tests {
             assert_eq!(table.find(hash(at), |it| it == at), Some(at));
         }
         assert_eq!(table.find(hash(1), |it| it == 2), None);
+        let size = table.size();
+        table.fit(hash);
+        assert_eq!(table.size(), size);
+        let mut roomy = Table::<Vec<u8>>::with_room(1_000);
+        roomy.insert(hash(7), 7, hash);
+        roomy.fit(hash);
+        assert_eq!((roomy.find(hash(7), |it| it == 7), roomy.size()), (Some(7), ROOM_MIN * SLOT_BYTES));
         assert_eq!(table.find(3 << 32, |_| true), None);
         assert_eq!(Table::<Vec<u8>>::default().find(0, |_| true), None);
     }

@@ -13,7 +13,13 @@ use crate::{
 };
 
 fn set(text: &str) -> PolicySet {
-    compile(&[Source::new("a.pol", text.as_bytes().to_vec()).unwrap()], System::Included).unwrap()
+    set_of(&[text])
+}
+
+/// Documents `a`, `b` and so on.
+fn set_of(texts: &[&str]) -> PolicySet {
+    let source = |(name, text): (char, &&str)| Source::new(format!("{name}.pol"), text.as_bytes().to_vec()).unwrap();
+    compile(&('a'..).zip(texts).map(source).collect::<Vec<_>>(), System::Included).unwrap()
 }
 
 fn named(name: &str) -> Principal {
@@ -87,6 +93,37 @@ fn what_looking_up_cannot_tell_is_decided() {
     assert_eq!(looked_up(&set, &principal("dba"), "job::/limited", "ssh"), Some(Verdict::Missing(0)));
     assert_eq!(looked_up(&set, &principal("sre"), "job::/1/2/3/4/5/6/7/8/9", "ssh"), None);
     assert!(verdict("sre", "job::/1/2/3/4/5/6/7/8/9").is_allowed());
+}
+
+#[test]
+fn policies_on_one_realm_count_together_wherever_they_stand() {
+    let rule = |group: &str| format!("job::/prod {{ if (LDAP->group == \"{group}\") {{ permit ssh }} }}\n");
+    let between = "job::/prod::web { permit read }\njob::/[any] { permit map }\n";
+    let first = format!("{}{between}{}", rule("a"), rule("b"));
+    let set = set_of(&[&first, &rule("c"), between]);
+    let place = |group: &str| {
+        let principal = Principal::new(vec![Fact::new("LDAP", "group", group)], None).unwrap();
+        match looked_up(&set, &principal, "job::/prod::web", "ssh") {
+            Some(Verdict::Allowed(reason)) => reason.place(&set).map(|it| format!("{}:{}", it.document, it.line)),
+            _ => None,
+        }
+    };
+    let places = ["a", "b", "c", "d"].map(place);
+    assert_eq!(places.each_ref().map(Option::as_deref), [Some("a:1"), Some("a:4"), Some("b:1"), None]);
+    for permit in ["read", "map"] {
+        let allowed = looked_up(&set, &named("tom"), "job::/prod::web", permit).map(Verdict::is_allowed);
+        assert_eq!(allowed, Some(true), "{permit}");
+    }
+}
+
+#[test]
+fn a_claim_that_a_later_document_asserts_with_a_variable_counts_in_an_earlier_one() {
+    let asks = "job::/prod { if (team == prod) { permit ssh } }";
+    let asserts = "job::/[team] { team \"[team]\" }";
+    for documents in [[asks, asserts], [asserts, asks]] {
+        let verdict = verdict_for(&set_of(&documents), &named("tom"), "job::/prod::web", &[Claim::permit("ssh")]);
+        assert!(verdict.unwrap().is_allowed(), "{documents:?}");
+    }
 }
 
 #[test]

@@ -48,7 +48,7 @@ pub(super) fn conflicts(found: &mut Findings, text: &str) -> VecDeque<Span> {
 fn markers(text: &str) -> Vec<Marker> {
     let mut at = 0_usize;
     let mut all = Vec::new();
-    if !has_run(text.as_bytes()) {
+    if !may_have_markers(text.as_bytes()) {
         return all;
     }
     for line in text.split_inclusive('\n') {
@@ -65,23 +65,10 @@ fn markers(text: &str) -> Vec<Marker> {
     all
 }
 
-/// Whether a sign stands as often in a row as in a marker. Of so many one is where every so manieth byte is looked at.
-fn has_run(text: &[u8]) -> bool {
-    let mut at = MARKER_BYTES.saturating_sub(1);
-    while let Some(sign) = text.get(at) {
-        if matches!(sign, b'<' | b'|' | b'=' | b'>') && run(text, at, *sign) >= MARKER_BYTES {
-            return true;
-        }
-        at = at.saturating_add(MARKER_BYTES);
-    }
-    false
-}
-
-/// How often a sign stands in a row around a place.
-fn run(text: &[u8], at: usize, sign: u8) -> usize {
-    let (before, behind) = text.split_at_checked(at).unwrap_or_default();
-    let is_sign = |it: &&u8| **it == sign;
-    before.iter().rev().take_while(is_sign).count().saturating_add(behind.iter().take_while(is_sign).count())
+/// Whether a line begins with a sign of a marker.
+fn may_have_markers(text: &[u8]) -> bool {
+    let is_sign = |at: usize| matches!(text.get(at), Some(b'<' | b'|' | b'=' | b'>'));
+    is_sign(0) || memchr::memchr_iter(b'\n', text).any(|end| is_sign(end.saturating_add(1)))
 }
 
 fn tell(found: &mut Findings, unread: &mut VecDeque<Span>, markers: &[Marker]) {
