@@ -41,19 +41,32 @@ pub(crate) struct Cost {
     pub(crate) p99: f64,
 }
 
+/// What the answers of one engine cost.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Costs {
+    pub(crate) allow: Cost,
+    pub(crate) deny: Cost,
+    /// How often a yes of the first engine fits into its yes and no, where it is another one and no call is slow. The median
+    /// over all rounds: within one, a machine that is now fast and now slow is mostly one of the two.
+    pub(crate) times_first: Option<[f64; 2]>,
+}
+
 /// What is known of one engine's times.
 #[derive(Default)]
 struct Times {
     batches: Vec<f64>,
+    /// The median batch of each round.
+    rounds: Vec<f64>,
     singles: Vec<Duration>,
     spent: Duration,
+    is_slow: Option<bool>,
 }
 
 /// Asks several engines the same questions, in turn, so that what disturbs one disturbs the others: those to which the
 /// answer is yes, then those to which it is no.
 ///
-/// Fails where one of them answers otherwise. What a yes and a no cost, by engine, and how many answers were compared.
-pub(crate) fn costs(engines: &mut [&mut dyn Engine], yes: &[Question], no: &[Question]) -> (Vec<[Cost; 2]>, usize) {
+/// Fails where one of them answers otherwise. What answers cost, by engine, and how many were compared.
+pub(crate) fn costs(engines: &mut [&mut dyn Engine], yes: &[Question], no: &[Question]) -> (Vec<Costs>, usize) {
     let mut all: Vec<[Times; 2]> = engines.iter().map(|_| Default::default()).collect();
     let mut compared = 0;
     let questions = [yes, no].concat();
@@ -66,7 +79,13 @@ pub(crate) fn costs(engines: &mut [&mut dyn Engine], yes: &[Question], no: &[Que
             compared += of_no.take(*engine, yes.len()..questions.len(), false, round % 2 == 1);
         }
     }
-    (all.into_iter().map(|it| it.map(cost)).collect(), compared)
+    let first = all.first().map(|[yes, _]| yes.rounds.clone()).unwrap_or_default();
+    let costs = |(index, of): (usize, [Times; 2])| {
+        let [yes, no] = of.each_ref().map(|it| in_turn(&it.rounds, &first).filter(|_| index > 0));
+        let [allow, deny] = of.map(cost);
+        Costs { allow, deny, times_first: yes.zip(no).map(|(yes, no)| [yes, no]) }
+    };
+    (all.into_iter().enumerate().map(costs).collect(), compared)
 }
 
 impl Times {
@@ -77,9 +96,16 @@ impl Times {
             assert_eq!(engine.allows(black_box(question)), expected, "question {question}");
             compared += 1;
         };
-        let start = Instant::now();
-        ask(questions.start);
-        let is_slow = start.elapsed() > SLOW;
+        let before = self.batches.len();
+        // The first call may only be slow because nothing is in the caches.
+        let is_slow = *self.is_slow.get_or_insert_with(|| {
+            let call = |_| {
+                let start = Instant::now();
+                ask(questions.start);
+                start.elapsed()
+            };
+            [0, 1].map(call).into_iter().all(|it| it > SLOW)
+        });
         let left = |spent: Duration| PATIENCE.checked_sub(spent).is_some_and(|it| !it.is_zero());
         let batches = questions.clone().step_by(BATCH).map(|it| it..it + BATCH);
         for batch in batches.take_while(|it| it.end <= questions.end) {
@@ -104,8 +130,18 @@ impl Times {
                 self.spent += begin.elapsed();
             }
         }
+        let round = self.batches.split_at(before).1;
+        if !round.is_empty() {
+            self.rounds.push(at_rank(round.to_vec(), 50, f64::total_cmp));
+        }
         compared
     }
+}
+
+/// How often one fits into another, round by round.
+fn in_turn(rounds: &[f64], first: &[f64]) -> Option<f64> {
+    let times: Vec<f64> = rounds.iter().zip(first).map(|(own, first)| own / first).collect();
+    (!times.is_empty()).then(|| at_rank(times, 50, f64::total_cmp))
 }
 
 fn cost(times: Times) -> Cost {

@@ -5,9 +5,11 @@
 //! expected; who answers otherwise ends the run. Nobody is in a group, and nobody is asked about a sandbox that is open to
 //! one. Memory is what loading leaves behind, without the text that was loaded.
 //!
-//! Gatehouse is also asked where roles lead to roles through three documents, where a template is meant, and about someone
-//! with many facts; each of these in turn with the simple question, and its last column says how often the simple yes would
-//! fit into its yes and no. At the end stands how Gatehouse and the look-up grow from the smallest size to the largest.
+//! Gatehouse is asked in turn with the look-up; then where roles lead to roles through three documents, where a template is
+//! meant, about someone with many facts, and with all of it text: each of these in turn with the simple question. The last column
+//! says how often a yes of the look-up, or of the simple question, fits into its yes and no. Below the table stands how
+//! Gatehouse and the look-up grow from the smallest size to the largest, and at the end what a decision costs beside the look-up
+//! and the best peer.
 //!
 //! `GATEHOUSE_POLICIES` is the largest size (100,000 if it is not given). At 1,000,000, which takes 4 GB of memory and half a
 //! minute, peers are not asked; with `GATEHOUSE_ALONE` set (to anything) they are asked at no size.
@@ -35,7 +37,7 @@ use std::{
 use gatehouse::{compile::PolicySet, eval::Fact, source::Source};
 
 use crate::{
-    engine::{Cost, Engine, Question, costs},
+    engine::{Costs, Engine, Question, costs},
     table::{Row, Table},
 };
 
@@ -93,9 +95,9 @@ fn asked(table: &mut Table, policies: usize, mut named: Vec<Named<'_>>) -> Vec<R
     let mut engines: Vec<&mut dyn Engine> = named.iter_mut().map(|it| &mut *it.loaded.it as &mut dyn Engine).collect();
     let (costs, compared) = costs(&mut engines, &questions(policies, true), &questions(policies, false));
     table.compared += compared;
-    let row = |(Named { engine, variant, loaded }, [allow, deny]): (Named<'_>, [Cost; 2])| {
+    let row = |(Named { engine, variant, loaded }, costs): (Named<'_>, Costs)| {
         let Loaded { time: load, bytes, .. } = loaded;
-        Row { engine, variant, policies, load, bytes, allow, deny, simple: None }
+        Row { engine, variant, policies, load, bytes, costs }
     };
     named.into_iter().zip(costs).map(row).collect()
 }
@@ -110,32 +112,25 @@ fn ours(table: &mut Table, policies: usize) {
     let hand = loaded(|| Box::new(by_hand::load(policies)) as Box<dyn Engine>);
     let hand = Named { engine: "by hand", variant: "hash map", loaded: hand };
     ask(table, policies, vec![hand, prepared("prepared", simple, 0)]);
-    beside_simple(table, policies, simple, prepared("prepared, 20 facts", simple, 19));
-    beside_simple(table, policies, simple, prepared("prepared, 50 groups", simple, 50));
+    beside_simple(table, policies, simple, vec![prepared("prepared, 20 facts", simple, 19)]);
+    beside_simple(table, policies, simple, vec![prepared("prepared, 50 groups", simple, 50)]);
     let role_chain = load_ours(&worlds::role_chain(policies));
-    beside_simple(table, policies, simple, prepared("prepared, role chain", &role_chain, 0));
+    beside_simple(table, policies, simple, vec![prepared("prepared, role chain", &role_chain, 0)]);
     drop(role_chain);
     let template = load_ours(&worlds::template(policies));
-    beside_simple(table, policies, simple, prepared("prepared, template", &template, 0));
+    beside_simple(table, policies, simple, vec![prepared("prepared, template", &template, 0)]);
     drop(template);
     let set = &simple.it;
-    beside_simple(table, policies, simple, own("explained", simple, Box::new(ours::Explained::new(set))));
-    let variants: [(_, Box<dyn Engine + '_>); 3] = [
-        ("text", Box::new(ours::Text::new(set, Vec::new()))),
-        ("text, 4 facts", Box::new(ours::Text::new(set, groups(3)))),
-        ("text, 54 facts", Box::new(ours::Text::new(set, groups(53)))),
-    ];
-    // Each alone, as the peers are.
-    for (variant, it) in variants {
-        ask(table, policies, vec![own(variant, simple, it)]);
-    }
+    beside_simple(table, policies, simple, vec![own("explained", simple, Box::new(ours::Explained::new(set)))]);
+    let text = |variant, facts| own(variant, simple, Box::new(ours::Text::new(set, groups(facts))));
+    // All three in turn: they are compared with each other, too.
+    beside_simple(table, policies, simple, vec![text("text", 0), text("text, 4 facts", 3), text("text, 54 facts", 53)]);
 }
 
-/// In turn with the simple question, because what it says is how it stands to that.
-fn beside_simple(table: &mut Table, policies: usize, simple: &Loaded<PolicySet>, other: Named<'_>) {
-    let rows = asked(table, policies, vec![prepared("prepared", simple, 0), other]);
-    let [simple, other] = rows.try_into().expect("two were asked");
-    table.add(Row { simple: Some(simple.allow), ..other });
+/// In turn with the simple question, because what they say is how they stand to that.
+fn beside_simple<'a>(table: &mut Table, policies: usize, simple: &'a Loaded<PolicySet>, others: Vec<Named<'a>>) {
+    let named = std::iter::once(prepared("prepared", simple, 0)).chain(others).collect();
+    asked(table, policies, named).into_iter().skip(1).for_each(|it| table.add(it));
 }
 
 fn load_ours(sources: &[Source]) -> Loaded<PolicySet> {

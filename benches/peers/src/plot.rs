@@ -25,11 +25,11 @@ fn draw(table: &Table) -> Result<(), Box<dyn Error>> {
     for row in &table.rows {
         // Variants that differ in their facts alone lie upon each other; what explains answers another question.
         if !row.variant.contains(',') && row.variant != "explained" {
-            curves.entry((row.engine, row.variant)).or_default().push((row.policies as f64, row.allow.p50));
+            curves.entry((row.engine, row.variant)).or_default().push((row.policies as f64, row.costs.allow.p50));
         }
     }
     let most = table.rows.iter().map(|it| it.policies as f64).fold(0.0, f64::max);
-    let slowest = table.rows.iter().map(|it| it.allow.p50).fold(0.0, f64::max);
+    let slowest = table.rows.iter().map(|it| it.costs.allow.p50).fold(0.0, f64::max);
     let path = folder().join("growth.svg");
     let area = SVGBackend::new(&path, (900, 560)).into_drawing_area();
     area.fill(&WHITE)?;
