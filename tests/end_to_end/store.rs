@@ -1,5 +1,7 @@
 //! A full disk: no record, no access.
 
+use std::{path::PathBuf, process::Command};
+
 use crate::cluster::{Cluster, is_root, run};
 
 #[test]
@@ -10,7 +12,7 @@ fn full_disk_refuses_and_does_not_dial() {
     let directory = std::env::temp_dir().join(format!("gatehouse-e2e-{}", uuid::Uuid::new_v4().simple()));
     let state = directory.join("state");
     std::fs::create_dir_all(&state).unwrap();
-    let _disk = Disk::mount(state.to_str().unwrap());
+    let _disk = Disk::mount(state.clone());
     let cluster = Cluster::start_in(directory, "");
     cluster.deploy(true);
     cluster.does("tom", &["app", "connect", "web", "--", "true"]);
@@ -26,18 +28,20 @@ fn full_disk_refuses_and_does_not_dial() {
 }
 
 /// A small file system of its own.
-struct Disk(String);
+struct Disk(PathBuf);
 
 impl Disk {
-    fn mount(at: &str) -> Self {
-        run("mount", &["-t", "tmpfs", "-o", "size=128m", "gatehouse-test", at]);
-        Self(at.to_owned())
+    fn mount(at: PathBuf) -> Self {
+        run("mount", &["-t", "tmpfs", "-o", "size=128m", "gatehouse-test", at.to_str().unwrap()]);
+        Self(at)
     }
 }
 
+/// The cluster cannot remove its folder while this is mounted there.
 impl Drop for Disk {
     fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").args(["-l", &self.0]).output();
+        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
+        let _ = self.0.parent().map(std::fs::remove_dir_all);
     }
 }
 
