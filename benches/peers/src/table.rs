@@ -64,7 +64,7 @@ impl Table {
         fs::write(folder().join("decide.json"), format!("{all:#}\n")).expect("the file can be written");
     }
 
-    /// The ratios that everything comes down to, the first of all of them last.
+    /// The ratios that everything comes down to; at the end the one that a decision is measured by.
     pub(crate) fn last_lines(&self) -> String {
         let most = self.rows.iter().map(|it| it.policies).max().unwrap_or_default();
         format!(
